@@ -1,0 +1,138 @@
+//! Flags are data: parser, `--help`, documentation tables and shell completion all come from slices of [`Flag`].
+
+use std::time::Duration;
+
+/// What a flag takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FlagKind {
+    /// A switch: `--name` and `--no-name`, never a value.
+    Bool,
+    /// One text; empty is allowed.
+    Text,
+    /// A text that may be given several times; all are kept.
+    Texts,
+    /// A regular expression in Go's (RE2) syntax, checked while flags are parsed; empty means "not given".
+    Regex,
+    /// A Go duration such as `5s` or `1m30s`.
+    Duration,
+    /// A whole number.
+    Integer,
+    /// A decimal number.
+    Float,
+    /// One of a fixed set of words.
+    Choice(&'static [&'static str]),
+}
+
+/// One flag, declared as a `const` beside the code that reads it.
+#[derive(Clone, Copy, Debug)]
+pub struct Flag {
+    /// Long name without dashes.
+    pub name: &'static str,
+    /// What it takes.
+    pub kind: FlagKind,
+    /// The default as the user would write it; `"true"`/`"false"` for switches.
+    pub default: &'static str,
+    /// One sentence for `--help` and the docs.
+    pub help: &'static str,
+    /// Environment variable that stands in when the flag is absent.
+    pub env: Option<&'static str>,
+    /// Left out of `--help` and docs (deprecated spellings).
+    pub hidden: bool,
+    /// This is a deprecated spelling of that flag: its value is stored there.
+    pub alias_of: Option<&'static str>,
+}
+
+impl Flag {
+    /// A flag of any kind.
+    pub const fn new(name: &'static str, kind: FlagKind, default: &'static str, help: &'static str) -> Self {
+        Self { name, kind, default, help, env: None, hidden: false, alias_of: None }
+    }
+    /// A switch, off unless given.
+    pub const fn switch(name: &'static str, help: &'static str) -> Self {
+        Self::new(name, FlagKind::Bool, "false", help)
+    }
+    /// A switch that is on unless `--no-name` is given.
+    pub const fn switch_on(name: &'static str, help: &'static str) -> Self {
+        Self::new(name, FlagKind::Bool, "true", help)
+    }
+    /// One text.
+    pub const fn text(name: &'static str, default: &'static str, help: &'static str) -> Self {
+        Self::new(name, FlagKind::Text, default, help)
+    }
+    /// A regular expression.
+    pub const fn regex(name: &'static str, default: &'static str, help: &'static str) -> Self {
+        Self::new(name, FlagKind::Regex, default, help)
+    }
+    /// The same flag, readable from an environment variable too.
+    #[must_use]
+    pub const fn env(mut self, name: &'static str) -> Self {
+        self.env = Some(name);
+        self
+    }
+    /// The same flag as a hidden, deprecated spelling of `target`.
+    #[must_use]
+    pub const fn alias(mut self, target: &'static str) -> Self {
+        self.hidden = true;
+        self.alias_of = Some(target);
+        self
+    }
+}
+
+/// The values that one start of a program has, by flag name.
+///
+/// Asking for a name that no declared flag has is a mistake of the program, caught by its first test run: the accessors
+/// answer with the kind's empty value then and `debug_assert!`.
+#[derive(Clone, Debug, Default)]
+pub struct Flags {
+    values: std::collections::BTreeMap<&'static str, Held>,
+}
+
+#[derive(Clone, Debug)]
+struct Held {
+    kind: FlagKind,
+    /// As written, one for each time it was given; the default when never.
+    texts: Vec<String>,
+    given: bool,
+}
+
+impl Flags {
+    /// Whether the user (or the environment) gave it.
+    pub fn given(&self, name: &str) -> bool {
+        self.held(name).is_some_and(|h| h.given)
+    }
+    /// A switch's state.
+    pub fn on(&self, name: &str) -> bool {
+        self.text(name) == "true"
+    }
+    /// A text, a choice, a regular expression's source, or any other flag as written.
+    pub fn text(&self, name: &str) -> &str {
+        self.held(name).and_then(|h| h.texts.last()).map_or("", String::as_str)
+    }
+    /// All texts of a repeatable flag.
+    pub fn texts(&self, name: &str) -> &[String] {
+        self.held(name).map_or(&[], |h| &h.texts)
+    }
+    /// A duration.
+    pub fn duration(&self, name: &str) -> Duration {
+        parse_duration(self.text(name)).unwrap_or_default()
+    }
+    /// A whole number.
+    pub fn integer(&self, name: &str) -> i64 {
+        self.text(name).parse().unwrap_or_default()
+    }
+    /// A decimal number.
+    pub fn float(&self, name: &str) -> f64 {
+        self.text(name).parse().unwrap_or_default()
+    }
+    /// A compiled regular expression, unanchored as written, matching bytes; `None` when empty.
+    pub fn regex(&self, name: &str) -> Option<regex::bytes::Regex> {
+        let source = self.text(name);
+        if source.is_empty() { None } else { regex::bytes::Regex::new(source).ok() }
+    }
+
+    fn held(&self, name: &str) -> Option<&Held> {
+        let held = self.values.get(name);
+        debug_assert!(held.is_some(), "no flag --{name} is declared");
+        held
+    }
+}
