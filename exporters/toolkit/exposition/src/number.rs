@@ -1,0 +1,166 @@
+//! Numbers as Go's `strconv.FormatFloat(f, 'g', -1, 64)` writes them.
+
+use crate::Value;
+
+/// Appends a value.
+pub(crate) fn write_value(v: Value, out: &mut Vec<u8>) {
+    match v {
+        Value::U64(n) if n <= EXACT => write_integer(n, false, out),
+        Value::I64(n) if n.unsigned_abs() <= EXACT => write_integer(n.unsigned_abs(), n < 0, out),
+        other => write_float(other.as_f64(), out),
+    }
+}
+
+/// Appends a float: the shortest digits that read back the same, in exponent form below 1e-4 and from 1e+06 on.
+pub fn write_float(f: f64, out: &mut Vec<u8>) {
+    if f.is_nan() {
+        out.extend_from_slice(b"NaN");
+    } else if f.is_infinite() {
+        out.extend_from_slice(if f > 0.0 { b"+Inf" } else { b"-Inf" });
+    } else if f == 0.0 {
+        out.extend_from_slice(if f.is_sign_negative() { b"-0" } else { b"0" });
+    } else if f.fract() == 0.0 && f.abs() <= EXACT as f64 {
+        write_integer(f.abs() as u64, f < 0.0, out);
+    } else {
+        write_digits(f, out);
+    }
+}
+
+fn write_integer(n: u64, negative: bool, out: &mut Vec<u8>) {
+    if negative {
+        out.push(b'-');
+    }
+    let mut buffer = itoa::Buffer::new();
+    let digits = buffer.format(n).as_bytes();
+    if digits.len() <= 6 {
+        out.extend_from_slice(digits);
+        return;
+    }
+    let significant = digits.len() - digits.iter().rev().take_while(|&&d| d == b'0').count();
+    write_exponent_form(&digits[..significant], digits.len() as i32 - 1, out);
+}
+
+/// The general case: the shortest digits come from ryu, their layout is redone.
+fn write_digits(f: f64, out: &mut Vec<u8>) {
+    let mut buffer = ryu::Buffer::new();
+    let text = buffer.format_finite(f).as_bytes();
+    let (text, negative) = text.strip_prefix(b"-").map_or((text, false), |t| (t, true));
+    let (mantissa, exponent) = match text.iter().position(|&b| b == b'e') {
+        Some(at) => (&text[..at], parse_exponent(&text[at + 1..])),
+        None => (text, 0),
+    };
+    // All digits without point and outer zeros; `point` counts digits before the decimal point.
+    let mut digits = [0u8; 40];
+    let mut len = 0;
+    let mut point = exponent;
+    let mut before = true;
+    for &b in mantissa {
+        if b == b'.' {
+            before = false;
+            continue;
+        }
+        if before {
+            point += 1;
+        }
+        if len < digits.len() {
+            digits[len] = b;
+            len += 1;
+        }
+    }
+    let zeros = digits[..len].iter().take_while(|&&d| d == b'0').count();
+    point -= zeros as i32;
+    let significant = len - digits[..len].iter().rev().take_while(|&&d| d == b'0').count();
+    let digits = &digits[zeros..significant.max(zeros)];
+    if negative {
+        out.push(b'-');
+    }
+    let exponent = point - 1;
+    if !(-4..6).contains(&exponent) {
+        write_exponent_form(digits, exponent, out);
+    } else if point <= 0 {
+        out.extend_from_slice(b"0.");
+        out.extend(std::iter::repeat_n(b'0', -point as usize));
+        out.extend_from_slice(digits);
+    } else if digits.len() <= point as usize {
+        out.extend_from_slice(digits);
+        out.extend(std::iter::repeat_n(b'0', point as usize - digits.len()));
+    } else {
+        out.extend_from_slice(&digits[..point as usize]);
+        out.push(b'.');
+        out.extend_from_slice(&digits[point as usize..]);
+    }
+}
+
+fn write_exponent_form(digits: &[u8], exponent: i32, out: &mut Vec<u8>) {
+    out.push(digits[0]);
+    if digits.len() > 1 {
+        out.push(b'.');
+        out.extend_from_slice(&digits[1..]);
+    }
+    out.extend_from_slice(if exponent < 0 { b"e-" } else { b"e+" });
+    let magnitude = exponent.unsigned_abs();
+    if magnitude < 10 {
+        out.push(b'0');
+    }
+    out.extend_from_slice(itoa::Buffer::new().format(magnitude).as_bytes());
+}
+
+fn parse_exponent(text: &[u8]) -> i32 {
+    let (text, negative) = text.strip_prefix(b"-").map_or((text, false), |t| (t, true));
+    let n = text.iter().fold(0i32, |n, &b| n * 10 + i32::from(b.wrapping_sub(b'0')));
+    if negative { -n } else { n }
+}
+
+/// Integers up to here are floats exactly.
+const EXACT: u64 = 1 << 53;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn float(f: f64) -> String {
+        let mut out = Vec::new();
+        write_float(f, &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn floats_are_go_s() {
+        for (f, text) in [
+            (0.0, "0"),
+            (-0.0, "-0"),
+            (1.0, "1"),
+            (100_000.0, "100000"),
+            (999_999.0, "999999"),
+            (1e6, "1e+06"),
+            (1_234_567.0, "1.234567e+06"),
+            (-1_500_000.0, "-1.5e+06"),
+            (123_456.789, "123456.789"),
+            (0.0001, "0.0001"),
+            (0.000_01, "1e-05"),
+            (0.000_123, "0.000123"),
+            (1e21, "1e+21"),
+            (1.797_693_134_862_315_7e308, "1.7976931348623157e+308"),
+            (5e-324, "5e-324"),
+            (9_007_199_254_740_993.0, "9.007199254740992e+15"),
+            (1.844_674_407_370_955_2e19, "1.8446744073709552e+19"),
+            (f64::NAN, "NaN"),
+            (f64::INFINITY, "+Inf"),
+            (f64::NEG_INFINITY, "-Inf"),
+        ] {
+            assert_eq!(float(f), text);
+        }
+    }
+
+    #[test]
+    fn integers_are_written_as_the_float_they_become() {
+        for n in [0u64, 1, 999_999, 1_000_000, 1_230_000, (1 << 53) - 1, (1 << 53) + 1, u64::MAX] {
+            let mut out = Vec::new();
+            write_value(Value::U64(n), &mut out);
+            assert_eq!(String::from_utf8(out).unwrap(), float(n as f64));
+        }
+        let mut out = Vec::new();
+        write_value(Value::I64(-12_000_000), &mut out);
+        assert_eq!(out, b"-1.2e+07");
+    }
+}
