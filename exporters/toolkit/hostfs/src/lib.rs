@@ -1,0 +1,18 @@
+//! The host's pseudo-files, read through explicit roots.
+//!
+//! [`Sources`] holds the roots (`proc`, `sys`, `rootfs`, `udev`) and is the only way to a host file; nothing here knows
+//! what a metric is.
+
+mod dir;
+mod error;
+mod file;
+mod kept;
+pub mod mounts;
+pub mod scan;
+mod sources;
+
+pub use dir::Entries;
+pub use error::ReadError;
+pub use file::{Buf, File};
+pub use kept::KeptFile;
+pub use sources::{Roots, Sources};
