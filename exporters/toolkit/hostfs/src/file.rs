@@ -1,6 +1,6 @@
 //! One host file, read whole.
 
-use crate::{Entries, ReadError, Sources};
+use crate::{Entries, ReadError, Sources, scan};
 use rustix::fd::{AsFd, BorrowedFd};
 use rustix::fs::{Mode, OFlags};
 use std::path::{Path, PathBuf};
@@ -65,6 +65,24 @@ impl<'s> File<'s> {
     /// how many drivers say "not supported").
     pub fn read_optional<'b>(&self, buf: &'b mut Buf) -> Option<&'b [u8]> {
         self.read_trimmed(buf).ok()
+    }
+
+    /// Reads an attribute that holds one unsigned decimal number.
+    pub fn read_u64(&self, buf: &mut Buf) -> Result<u64, ReadError> {
+        let text = self.read_trimmed(buf)?;
+        scan::u64(text).ok_or_else(|| self.no_number(text))
+    }
+
+    /// Reads an attribute that holds one signed decimal number.
+    pub fn read_i64(&self, buf: &mut Buf) -> Result<i64, ReadError> {
+        let text = self.read_trimmed(buf)?;
+        scan::i64(text).ok_or_else(|| self.no_number(text))
+    }
+
+    fn no_number(&self, text: &[u8]) -> ReadError {
+        let shown = scan::lossy(&text[..text.len().min(40)]);
+        let source = std::io::Error::new(std::io::ErrorKind::InvalidData, format!("no number: {shown:?}"));
+        ReadError::new("parse", &self.path, source)
     }
 
     /// Lists a folder, sorted by name.

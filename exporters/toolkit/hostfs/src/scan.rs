@@ -56,6 +56,26 @@ pub fn lossy(text: &[u8]) -> std::borrow::Cow<'_, str> {
     String::from_utf8_lossy(text)
 }
 
+/// Text with each run of bytes that are no UTF-8 replaced by one U+FFFD, as Go's `strings.ToValidUTF8` has it.
+pub fn valid_utf8(text: &[u8]) -> std::borrow::Cow<'_, [u8]> {
+    if std::str::from_utf8(text).is_ok() {
+        return text.into();
+    }
+    let mut valid = Vec::with_capacity(text.len() + 3);
+    let mut in_run = false;
+    for chunk in text.utf8_chunks() {
+        if !chunk.valid().is_empty() {
+            valid.extend_from_slice(chunk.valid().as_bytes());
+            in_run = false;
+        }
+        if !chunk.invalid().is_empty() && !in_run {
+            valid.extend_from_slice("\u{FFFD}".as_bytes());
+            in_run = true;
+        }
+    }
+    valid.into()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -82,9 +102,16 @@ mod tests {
         assert_eq!(key_value(b"MemTotal:  12 kB", b':'), Some((&b"MemTotal"[..], &b"12 kB"[..])));
     }
 
+    #[test]
+    fn runs_of_bytes_that_are_no_utf8() {
+        assert_eq!(*valid_utf8("a\u{e9}".as_bytes()), *"a\u{e9}".as_bytes());
+        assert_eq!(*valid_utf8(b"a\xff\xfe\xffb\xff"), *"a\u{FFFD}b\u{FFFD}".as_bytes());
+    }
+
     proptest! {
         #[test]
         fn any_bytes_are_survived(bytes: Vec<u8>) {
+            prop_assert!(std::str::from_utf8(&valid_utf8(&bytes)).is_ok());
             for line in lines(&bytes) {
                 for field in fields(line) {
                     let (_, _, _, _) = (u64(field), i64(field), hex(field), f64(field));
