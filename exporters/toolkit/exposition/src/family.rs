@@ -112,6 +112,8 @@ pub struct Bucket {
 }
 
 /// A histogram's state. The `+Inf` bucket may be left out: writers add it with `count`.
+///
+/// Classic histograms are written `Histogram { buckets, sum, count, ..Histogram::default() }`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Histogram {
     /// Cumulative buckets in rising order of `le`.
@@ -120,6 +122,67 @@ pub struct Histogram {
     pub sum: f64,
     /// Number of observations.
     pub count: u64,
+    /// The exponential buckets, which only protobuf carries.
+    pub native: Option<Box<Native>>,
+    /// Traced observations; each belongs to the bucket that its value falls into. Text 0.0.4 leaves them out.
+    pub exemplars: Vec<Exemplar>,
+}
+
+impl Histogram {
+    /// The latest exemplar above `below` and up to `le`.
+    pub(crate) fn exemplar_between(&self, below: f64, le: f64) -> Option<&Exemplar> {
+        let within = self.exemplars.iter().filter(|e| e.value <= le && (e.value > below || below == f64::NEG_INFINITY));
+        within.max_by_key(|e| e.timestamp_ms)
+    }
+}
+
+/// The exponential ("native") buckets of a histogram, as `io.prometheus.client.Histogram` holds them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Native {
+    /// Resolution, from -4 to 8: bucket borders grow by 2^(2^-schema).
+    pub schema: i32,
+    /// Width of the zero bucket.
+    pub zero_threshold: f64,
+    /// Observations in the zero bucket.
+    pub zero_count: u64,
+    /// Runs of used buckets above zero.
+    pub positive_spans: Vec<Span>,
+    /// Each used bucket's count as difference to the bucket before.
+    pub positive_deltas: Vec<i64>,
+    /// Runs of used buckets below zero.
+    pub negative_spans: Vec<Span>,
+    /// As `positive_deltas`.
+    pub negative_deltas: Vec<i64>,
+}
+
+impl Native {
+    /// Whether nothing in it would tell a reader of protobuf that the histogram is a native one.
+    pub(crate) fn is_blank(&self) -> bool {
+        self.zero_threshold == 0.0
+            && self.zero_count == 0
+            && self.positive_spans.is_empty()
+            && self.negative_spans.is_empty()
+    }
+}
+
+/// A run of neighbouring native buckets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Span {
+    /// Gap to the end of the span before, for the first span its index.
+    pub offset: i32,
+    /// Number of buckets.
+    pub length: u32,
+}
+
+/// One observation with the trace it came from.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Exemplar {
+    /// Names and values, such as `trace_id`.
+    pub labels: Vec<(String, String)>,
+    /// What was observed.
+    pub value: f64,
+    /// When.
+    pub timestamp_ms: Option<i64>,
 }
 
 /// One quantile of a summary.

@@ -4,12 +4,19 @@
 //! registry does; [`Page::write`] encodes it. Nothing here knows HTTP, files or Linux.
 
 mod family;
+mod format;
+mod lines;
+mod name;
 mod number;
+mod openmetrics;
 mod page;
 mod part;
+mod protobuf;
 mod text;
 
-pub use family::{Bucket, Desc, Histogram, Kind, Quantile, Summary, Value};
+pub use family::{Bucket, Desc, Exemplar, Histogram, Kind, Native, Quantile, Span, Summary, Value};
+pub use format::{Format, negotiate};
+pub use name::{Escaping, sanitize_label_name, sanitize_name};
 pub use number::write_float;
 pub use page::{Conflict, Page};
 pub use part::{Family, Part};

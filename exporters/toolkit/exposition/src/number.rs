@@ -1,4 +1,4 @@
-//! Numbers as Go's `strconv.FormatFloat(f, 'g', -1, 64)` writes them.
+//! Numbers as Go's expfmt writes them: `strconv.FormatFloat(f, 'g', -1, 64)`, but for -0.
 
 use crate::Value;
 
@@ -18,11 +18,32 @@ pub fn write_float(f: f64, out: &mut Vec<u8>) {
     } else if f.is_infinite() {
         out.extend_from_slice(if f > 0.0 { b"+Inf" } else { b"-Inf" });
     } else if f == 0.0 {
-        out.extend_from_slice(if f.is_sign_negative() { b"-0" } else { b"0" });
+        // expfmt compares with 0 before it formats, and so never writes -0.
+        out.push(b'0');
     } else if f.fract() == 0.0 && f.abs() <= EXACT as f64 {
         write_integer(f.abs() as u64, f < 0.0, out);
     } else {
         write_digits(f, out);
+    }
+}
+
+/// As [`write_value`] in OpenMetrics, where a float shows that it is one.
+pub(crate) fn write_value_dotted(v: Value, out: &mut Vec<u8>) {
+    let start = out.len();
+    write_value(v, out);
+    dot(start, out);
+}
+
+/// As [`write_float`] in OpenMetrics: `1.0` instead of `1`.
+pub(crate) fn write_float_dotted(f: f64, out: &mut Vec<u8>) {
+    let start = out.len();
+    write_float(f, out);
+    dot(start, out);
+}
+
+fn dot(start: usize, out: &mut Vec<u8>) {
+    if out[start..].iter().all(|b| matches!(b, b'0'..=b'9' | b'-')) {
+        out.extend_from_slice(b".0");
     }
 }
 
@@ -128,7 +149,7 @@ mod tests {
     fn floats_are_go_s() {
         for (f, text) in [
             (0.0, "0"),
-            (-0.0, "-0"),
+            (-0.0, "0"),
             (1.0, "1"),
             (100_000.0, "100000"),
             (999_999.0, "999999"),

@@ -187,7 +187,7 @@ impl Page {
                 if twin {
                     let labels = self
                         .labels(self.refs[at])
-                        .map(|(n, v)| format!("{}={:?}", String::from_utf8_lossy(n), String::from_utf8_lossy(v)))
+                        .map(|(n, v)| format!("{n}={:?}", String::from_utf8_lossy(v)))
                         .collect::<Vec<_>>()
                         .join(",");
                     conflicts

@@ -1,7 +1,7 @@
 //! What one collector emitted: families and samples in a few flat buffers, so that a scrape allocates by collector and
 //! not by sample.
 
-use crate::{Desc, Histogram, Kind, Summary, Value};
+use crate::{Desc, Exemplar, Histogram, Kind, Summary, Value};
 
 /// The output of one collector.
 #[derive(Clone, Debug, Default)]
@@ -51,6 +51,8 @@ pub(crate) enum Content {
 pub(crate) enum Composite {
     Histogram(Histogram),
     Summary(Summary),
+    /// A counter's value with the exemplar of its last increase.
+    Traced(Value, Exemplar),
 }
 
 impl Part {
@@ -205,6 +207,16 @@ impl Family<'_> {
         self.composite(labels, Composite::Summary(summary), None)
     }
 
+    /// Adds a counter's sample with an exemplar, which OpenMetrics and protobuf carry.
+    pub fn sample_traced(
+        &mut self,
+        labels: &[(&str, &[u8])],
+        value: impl Into<Value>,
+        exemplar: Exemplar,
+    ) -> &mut Self {
+        self.composite(labels, Composite::Traced(value.into(), exemplar), None)
+    }
+
     pub(crate) fn composite(
         &mut self,
         labels: &[(&str, &[u8])],
@@ -241,10 +253,10 @@ impl<'a> Labels<'a> {
 }
 
 impl<'a> Iterator for Labels<'a> {
-    type Item = (&'a [u8], &'a [u8]);
+    type Item = (&'a str, &'a [u8]);
     fn next(&mut self) -> Option<Self::Item> {
         self.left = self.left.checked_sub(1)?;
-        Some((self.take(), self.take()))
+        Some((std::str::from_utf8(self.take()).unwrap_or_default(), self.take()))
     }
 }
 

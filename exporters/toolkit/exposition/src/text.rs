@@ -1,53 +1,33 @@
 //! Text format 0.0.4, byte for byte as Go's `expfmt` writes it.
 
+use crate::lines::{Lines, escape, write_name};
 use crate::number::{write_float, write_value};
-use crate::page::Page;
 use crate::part::{Composite, Content, Labels};
+use crate::{Escaping, Page, Value};
 
 impl Page {
     /// Appends the page in text format 0.0.4.
     pub fn write_text(&self, out: &mut Vec<u8>) {
+        self.write_text_escaped(Escaping::Underscores, out);
+    }
+
+    pub(crate) fn write_text_escaped(&self, escaping: Escaping, out: &mut Vec<u8>) {
         for f in &self.families {
-            let name = self.family_name(f).as_bytes();
-            let help = self.family_help(f).as_bytes();
+            let lines = Lines::new(self.family_name(f), escaping, false);
             out.extend_from_slice(b"# HELP ");
-            out.extend_from_slice(name);
+            write_name(lines.name(), out);
             out.push(b' ');
-            escape(help, false, out);
+            escape(self.family_help(f).as_bytes(), false, out);
             out.extend_from_slice(b"\n# TYPE ");
-            out.extend_from_slice(name);
+            write_name(lines.name(), out);
             out.push(b' ');
             out.extend_from_slice(f.kind.word().as_bytes());
             out.push(b'\n');
             for (part, sample) in self.samples(f) {
-                let line = Line { name, labels: part.labels(sample), timestamp_ms: sample.timestamp_ms };
+                let line = Line { lines: &lines, labels: part.labels(sample), timestamp_ms: sample.timestamp_ms };
                 match sample.value {
-                    Content::Number(v) => {
-                        line.start(b"", None, out);
-                        write_value(v, out);
-                        line.end(out);
-                    }
-                    Content::Composite(i) => match &part.composites[i as usize] {
-                        Composite::Histogram(h) => {
-                            let mut infinite = false;
-                            for b in &h.buckets {
-                                line.float(b"_bucket", Some(("le", b.le)), b.cumulative as f64, out);
-                                infinite |= b.le == f64::INFINITY;
-                            }
-                            if !infinite {
-                                line.float(b"_bucket", Some(("le", f64::INFINITY)), h.count as f64, out);
-                            }
-                            line.float(b"_sum", None, h.sum, out);
-                            line.float(b"_count", None, h.count as f64, out);
-                        }
-                        Composite::Summary(s) => {
-                            for q in &s.quantiles {
-                                line.float(b"", Some(("quantile", q.quantile)), q.value, out);
-                            }
-                            line.float(b"_sum", None, s.sum, out);
-                            line.float(b"_count", None, s.count as f64, out);
-                        }
-                    },
+                    Content::Number(v) => line.value(v, out),
+                    Content::Composite(i) => line.composite(&part.composites[i as usize], out),
                 }
             }
         }
@@ -56,39 +36,47 @@ impl Page {
 
 /// What the lines of one sample share.
 struct Line<'a> {
-    name: &'a [u8],
+    lines: &'a Lines<'a>,
     labels: Labels<'a>,
     timestamp_ms: Option<i64>,
 }
 
 impl Line<'_> {
-    fn float(&self, suffix: &[u8], extra: Option<(&str, f64)>, value: f64, out: &mut Vec<u8>) {
-        self.start(suffix, extra, out);
-        write_float(value, out);
+    fn composite(&self, composite: &Composite, out: &mut Vec<u8>) {
+        match composite {
+            Composite::Histogram(h) => {
+                let mut infinite = false;
+                for b in &h.buckets {
+                    self.float("_bucket", Some(("le", b.le)), b.cumulative as f64, out);
+                    infinite |= b.le == f64::INFINITY;
+                }
+                if !infinite {
+                    self.float("_bucket", Some(("le", f64::INFINITY)), h.count as f64, out);
+                }
+                self.float("_sum", None, h.sum, out);
+                self.float("_count", None, h.count as f64, out);
+            }
+            Composite::Summary(s) => {
+                for q in &s.quantiles {
+                    self.float("", Some(("quantile", q.quantile)), q.value, out);
+                }
+                self.float("_sum", None, s.sum, out);
+                self.float("_count", None, s.count as f64, out);
+            }
+            Composite::Traced(v, _) => self.value(*v, out),
+        }
+    }
+
+    fn value(&self, value: Value, out: &mut Vec<u8>) {
+        self.lines.start("", self.labels.clone(), None, out);
+        write_value(value, out);
         self.end(out);
     }
 
-    fn start(&self, suffix: &[u8], extra: Option<(&str, f64)>, out: &mut Vec<u8>) {
-        out.extend_from_slice(self.name);
-        out.extend_from_slice(suffix);
-        let mut opened = false;
-        for (name, value) in self.labels.clone() {
-            out.push(if opened { b',' } else { b'{' });
-            opened = true;
-            out.extend_from_slice(name);
-            out.extend_from_slice(b"=\"");
-            escape(value, true, out);
-            out.push(b'"');
-        }
-        if let Some((name, value)) = extra {
-            out.push(if opened { b',' } else { b'{' });
-            opened = true;
-            out.extend_from_slice(name.as_bytes());
-            out.extend_from_slice(b"=\"");
-            write_float(value, out);
-            out.push(b'"');
-        }
-        out.extend_from_slice(if opened { b"} " } else { b" " });
+    fn float(&self, suffix: &str, extra: Option<(&str, f64)>, value: f64, out: &mut Vec<u8>) {
+        self.lines.start(suffix, self.labels.clone(), extra, out);
+        write_float(value, out);
+        self.end(out);
     }
 
     fn end(&self, out: &mut Vec<u8>) {
@@ -98,16 +86,4 @@ impl Line<'_> {
         }
         out.push(b'\n');
     }
-}
-
-/// `\` and newline always, `"` in label values.
-pub(crate) fn escape(text: &[u8], quote: bool, out: &mut Vec<u8>) {
-    let mut rest = text;
-    while let Some(at) = rest.iter().position(|&b| b == b'\\' || b == b'\n' || (quote && b == b'"')) {
-        out.extend_from_slice(&rest[..at]);
-        out.push(b'\\');
-        out.push(if rest[at] == b'\n' { b'n' } else { rest[at] });
-        rest = &rest[at + 1..];
-    }
-    out.extend_from_slice(rest);
 }

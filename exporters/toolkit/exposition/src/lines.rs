@@ -1,0 +1,104 @@
+//! The syntax that text 0.0.4 and OpenMetrics share: comment lines, names, labels.
+
+use crate::number::{write_float, write_float_dotted};
+use crate::part::Labels;
+use crate::{Escaping, Exemplar, name};
+use std::borrow::Cow;
+
+/// How one family's lines are written.
+pub(crate) struct Lines<'a> {
+    /// Escaped already.
+    name: Cow<'a, str>,
+    escaping: Escaping,
+    /// Whether floats are written with a point, as OpenMetrics has them.
+    dotted: bool,
+}
+
+impl<'a> Lines<'a> {
+    pub(crate) fn new(name: &'a str, escaping: Escaping, dotted: bool) -> Self {
+        Self { name: escaping.apply(name), escaping, dotted }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Everything up to the value: name, labels and a blank.
+    pub(crate) fn start(&self, suffix: &str, labels: Labels<'_>, extra: Option<(&str, f64)>, out: &mut Vec<u8>) {
+        let mut next = b'{';
+        if name::is_plain(&self.name) {
+            out.extend_from_slice(self.name.as_bytes());
+            out.extend_from_slice(suffix.as_bytes());
+        } else {
+            out.extend_from_slice(b"{\"");
+            escape(self.name.as_bytes(), true, out);
+            out.extend_from_slice(suffix.as_bytes());
+            out.push(b'"');
+            next = b',';
+        }
+        for (name, value) in labels {
+            out.push(next);
+            next = b',';
+            write_name(&self.escaping.apply(name), out);
+            out.extend_from_slice(b"=\"");
+            escape(value, true, out);
+            out.push(b'"');
+        }
+        if let Some((name, value)) = extra {
+            out.push(next);
+            next = b',';
+            out.extend_from_slice(name.as_bytes());
+            out.extend_from_slice(b"=\"");
+            if self.dotted {
+                write_float_dotted(value, out);
+            } else {
+                write_float(value, out);
+            }
+            out.push(b'"');
+        }
+        out.extend_from_slice(if next == b',' { b"} " } else { b" " });
+    }
+}
+
+/// Appends ` # {labels} value timestamp`.
+pub(crate) fn write_exemplar(exemplar: &Exemplar, escaping: Escaping, out: &mut Vec<u8>) {
+    out.extend_from_slice(b" # {");
+    for (i, (name, value)) in exemplar.labels.iter().enumerate() {
+        if i > 0 {
+            out.push(b',');
+        }
+        write_name(&escaping.apply(name), out);
+        out.extend_from_slice(b"=\"");
+        escape(value.as_bytes(), true, out);
+        out.push(b'"');
+    }
+    out.extend_from_slice(b"} ");
+    write_float_dotted(exemplar.value, out);
+    if let Some(t) = exemplar.timestamp_ms {
+        out.push(b' ');
+        write_float_dotted(t as f64 / 1000.0, out);
+    }
+}
+
+/// Appends a name, in quotes if it is not plain.
+pub(crate) fn write_name(name: &str, out: &mut Vec<u8>) {
+    if name::is_plain(name) {
+        out.extend_from_slice(name.as_bytes());
+    } else {
+        out.push(b'"');
+        escape(name.as_bytes(), true, out);
+        out.push(b'"');
+    }
+}
+
+/// `\` and newline always, `"` where the text stands in quotes.
+pub(crate) fn escape(text: &[u8], quoted: bool, out: &mut Vec<u8>) {
+    let mut rest = text;
+    while let Some(at) = rest.iter().position(|&b| b == b'\\' || b == b'\n' || (quoted && b == b'"')) {
+        out.extend_from_slice(&rest[..at]);
+        out.push(b'\\');
+        out.push(if rest[at] == b'\n' { b'n' } else { rest[at] });
+        rest = &rest[at + 1..];
+    }
+    out.extend_from_slice(rest);
+}
