@@ -36,6 +36,10 @@ impl<'s> File<'s> {
         &self.path
     }
 
+    pub(crate) fn end(&self) -> End {
+        self.end
+    }
+
     /// A file below this folder.
     #[must_use]
     pub fn join(&self, rel: impl AsRef<Path>) -> Self {

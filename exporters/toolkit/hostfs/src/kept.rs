@@ -3,7 +3,7 @@
 use crate::file::{End, open, read_all};
 use crate::sources::Budget;
 use crate::{Buf, ReadError};
-use rustix::fd::{AsFd, OwnedFd};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 use std::path::{Path, PathBuf};
@@ -55,6 +55,9 @@ impl KeptFile {
     }
 
     fn keep(&self, fd: OwnedFd) {
+        if !is_pseudo(fd.as_fd()) {
+            return;
+        }
         let mut held = self.fd.lock().unwrap_or_else(PoisonError::into_inner);
         if held.is_none() && self.budget.take() {
             *held = Some(Arc::new(fd));
@@ -68,8 +71,39 @@ impl KeptFile {
     }
 }
 
+/// Whether the kernel renders the file at each read. A file on a disk is one that somebody replaces (a recorded tree, a
+/// test's): a descriptor of it would show what was there before.
+fn is_pseudo(fd: BorrowedFd<'_>) -> bool {
+    rustix::fs::fstatfs(fd).is_ok_and(|fs| PSEUDO.contains(&(fs.f_type as u64 & 0xffff_ffff)))
+}
+
+/// `include/uapi/linux/magic.h`: procfs, sysfs, cgroup, cgroup2, debugfs, tracefs, selinuxfs, securityfs, configfs.
+const PSEUDO: [u64; 9] =
+    [0x9fa0, 0x6265_6572, 0x0027_e0eb, 0x6367_7270, 0x6462_6720, 0x7472_6163, 0xf97c_ff8c, 0x7363_6673, 0x6265_6570];
+
 impl Drop for KeptFile {
     fn drop(&mut self) {
         self.close();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Buf, Sources};
+
+    #[test]
+    fn a_replaced_file_on_a_disk_is_read_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("proc/loadavg");
+        std::fs::create_dir(dir.path().join("proc")).unwrap();
+        std::fs::write(&path, "1\n").unwrap();
+        let sources = Sources::under(dir.path());
+        let (file, mut buf) = (sources.kept_proc("loadavg"), Buf::new());
+        assert_eq!(file.read(&mut buf).unwrap(), b"1\n");
+        std::fs::remove_file(&path).unwrap();
+        assert!(file.read(&mut buf).unwrap_err().is_absent());
+        std::fs::write(&path, "2\n").unwrap();
+        assert_eq!(file.read_trimmed(&mut buf).unwrap(), b"2");
+        assert_eq!(sources.kept_open(), 0);
     }
 }

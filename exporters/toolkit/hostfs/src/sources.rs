@@ -1,7 +1,7 @@
 //! The roots of a host's pseudo-file systems.
 
 use crate::file::End;
-use crate::{File, KeptFile};
+use crate::{File, KeptFile, KeptFiles};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -96,6 +96,10 @@ impl Sources {
     /// Any path that is read at each scrape.
     pub fn kept_named(&self, path: impl Into<PathBuf>) -> KeptFile {
         KeptFile::new(path.into(), End::Empty, Arc::clone(&self.budget))
+    }
+    /// A set of files that is found anew at each scrape and read through kept descriptors.
+    pub fn kept_files(&self) -> KeptFiles {
+        KeptFiles::new(Arc::clone(&self.budget))
     }
     /// Descriptors kept open now.
     pub fn kept_open(&self) -> usize {
