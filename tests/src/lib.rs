@@ -1,0 +1,10 @@
+//! Support for the tests that run whole binaries against real servers.
+#![allow(clippy::missing_panics_doc, clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)] // tests fail by panic
+
+mod http;
+mod process;
+mod skip;
+
+pub use http::{Answer, get, get_with, post, wait_until};
+pub use process::{Service, binary, free_port, log_of, program};
+pub use skip::{parity, peer, repo, skip};
