@@ -10,6 +10,7 @@ mod name;
 mod number;
 mod openmetrics;
 mod page;
+mod parse;
 mod part;
 mod protobuf;
 mod text;
@@ -19,4 +20,8 @@ pub use format::{Format, negotiate};
 pub use name::{Escaping, sanitize_label_name, sanitize_name};
 pub use number::write_float;
 pub use page::{Conflict, Page};
+pub use parse::{
+    ParseError, ParsedFamily, ParsedSample, ParsedValue, parse_openmetrics, parse_openmetrics_into, parse_protobuf,
+    parse_text,
+};
 pub use part::{Family, Part};

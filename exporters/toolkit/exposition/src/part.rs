@@ -189,12 +189,12 @@ pub struct Family<'a> {
 impl Family<'_> {
     /// Adds a sample. Labels come in any order; values are raw bytes.
     pub fn sample(&mut self, labels: &[(&str, &[u8])], value: impl Into<Value>) -> &mut Self {
-        self.push(labels, Content::Number(value.into()), None)
+        self.number(labels, value.into(), None)
     }
 
     /// Adds a sample with an explicit time.
     pub fn sample_at(&mut self, labels: &[(&str, &[u8])], value: impl Into<Value>, timestamp_ms: i64) -> &mut Self {
-        self.push(labels, Content::Number(value.into()), Some(timestamp_ms))
+        self.number(labels, value.into(), Some(timestamp_ms))
     }
 
     /// Adds a histogram.
@@ -226,6 +226,10 @@ impl Family<'_> {
         let at = self.part.composites.len() as u32;
         self.part.composites.push(composite);
         self.push(labels, Content::Composite(at), timestamp_ms)
+    }
+
+    pub(crate) fn number(&mut self, labels: &[(&str, &[u8])], v: Value, timestamp_ms: Option<i64>) -> &mut Self {
+        self.push(labels, Content::Number(v), timestamp_ms)
     }
 
     fn push(&mut self, labels: &[(&str, &[u8])], value: Content, timestamp_ms: Option<i64>) -> &mut Self {
