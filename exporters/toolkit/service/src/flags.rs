@@ -1,5 +1,8 @@
 //! Flags are data: parser, `--help`, documentation tables and shell completion all come from slices of [`Flag`].
 
+use crate::duration::parse_duration;
+use regex::bytes::Regex;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// What a flag takes.
@@ -84,7 +87,8 @@ impl Flag {
 /// answer with the kind's empty value then and `debug_assert!`.
 #[derive(Clone, Debug, Default)]
 pub struct Flags {
-    values: std::collections::BTreeMap<&'static str, Held>,
+    values: BTreeMap<&'static str, Held>,
+    notices: Vec<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -125,9 +129,9 @@ impl Flags {
         self.text(name).parse().unwrap_or_default()
     }
     /// A compiled regular expression, unanchored as written, matching bytes; `None` when empty.
-    pub fn regex(&self, name: &str) -> Option<regex::bytes::Regex> {
+    pub fn regex(&self, name: &str) -> Option<Regex> {
         let source = self.text(name);
-        if source.is_empty() { None } else { regex::bytes::Regex::new(source).ok() }
+        if source.is_empty() { None } else { Regex::new(source).ok() }
     }
 
     fn held(&self, name: &str) -> Option<&Held> {
@@ -135,4 +139,91 @@ impl Flags {
         debug_assert!(held.is_some(), "no flag --{name} is declared");
         held
     }
+}
+
+/// Filling: the command line and the tests.
+impl Flags {
+    /// Every flag at its default, as if nothing had been given.
+    pub fn defaults<'a>(declared: impl IntoIterator<Item = &'a Flag>) -> Self {
+        let mut flags = Self::default();
+        declared.into_iter().for_each(|flag| flags.declare(flag));
+        flags
+    }
+
+    /// Adds a flag at its default; the first declaration of a name stays.
+    pub(crate) fn declare(&mut self, flag: &Flag) {
+        let texts = match flag.kind {
+            FlagKind::Texts if flag.default.is_empty() => Vec::new(),
+            _ => vec![flag.default.to_owned()],
+        };
+        self.values.entry(flag.name).or_insert(Held { kind: flag.kind, texts, given: false });
+    }
+
+    /// Parses `args` (without a program's name) against `declared` alone; for tests and tools.
+    pub fn from_args<'a>(declared: impl IntoIterator<Item = &'a Flag>, args: &[&str]) -> Result<Self, String> {
+        let declared: Vec<&Flag> = declared.into_iter().collect();
+        crate::command_line::parse_flags(&declared, args)
+    }
+
+    /// What the user should hear about the flags given, such as a deprecated spelling; one sentence each.
+    pub fn notices(&self) -> &[String] {
+        &self.notices
+    }
+
+    /// Stores one value of `flag`, and under the name it stands in for.
+    pub(crate) fn give(&mut self, flag: &Flag, text: &str) -> Result<(), String> {
+        check(flag, text)?;
+        if let Some(target) = flag.alias_of {
+            self.notices.push(format!("--{} is deprecated, use --{target} instead", flag.name));
+            self.store(target, flag, text)?;
+        }
+        self.store(flag.name, flag, text)
+    }
+
+    pub(crate) fn notice(&mut self, text: String) {
+        self.notices.push(text);
+    }
+
+    fn store(&mut self, name: &'static str, flag: &Flag, text: &str) -> Result<(), String> {
+        let held = self.values.entry(name).or_insert(Held { kind: flag.kind, texts: Vec::new(), given: false });
+        let repeatable = held.kind == FlagKind::Texts;
+        if held.given && !repeatable {
+            return Err(format!("flag '{}' cannot be repeated", flag.name));
+        }
+        if !held.given {
+            held.texts.clear();
+        }
+        held.given = true;
+        held.texts.push(text.to_owned());
+        Ok(())
+    }
+}
+
+/// Whether `text` is a value that `flag` takes.
+fn check(flag: &Flag, text: &str) -> Result<(), String> {
+    let name = flag.name;
+    match flag.kind {
+        FlagKind::Bool | FlagKind::Text | FlagKind::Texts => Ok(()),
+        FlagKind::Regex => Regex::new(text)
+            .map(drop)
+            .map_err(|e| format!("flag '--{name}': bad regular expression {text:?}: {}", last_line(&e))),
+        FlagKind::Duration => parse_duration(text).map(drop).map_err(|e| format!("flag '--{name}': {e}")),
+        FlagKind::Integer => text.parse::<i64>().map(drop).map_err(|_| not_a_number(name, text)),
+        FlagKind::Float => text.parse::<f64>().map(drop).map_err(|_| not_a_number(name, text)),
+        FlagKind::Choice(words) if words.contains(&text) => Ok(()),
+        FlagKind::Choice(_) if name == "log.level" => Err(format!("unrecognized log level {text}")),
+        FlagKind::Choice(_) if name == "log.format" => Err(format!("unrecognized log format {text}")),
+        FlagKind::Choice(words) => Err(format!("flag '--{name}': must be one of {}, got '{text}'", words.join(", "))),
+    }
+}
+
+fn not_a_number(name: &str, text: &str) -> String {
+    format!("flag '--{name}': parsing {text:?}: invalid syntax")
+}
+
+/// The regex crate draws its errors over several lines, the reason being the last one.
+fn last_line(error: &regex::Error) -> String {
+    let text = error.to_string();
+    let line = text.lines().last().unwrap_or_default();
+    line.strip_prefix("error: ").unwrap_or(line).to_owned()
 }

@@ -1,0 +1,191 @@
+//! One connection, from its first byte to its last.
+
+use crate::answer;
+use crate::connections::{Phase, Place, Slot};
+use crate::gate::Gate;
+use crate::listen::Stream;
+use crate::serve::Shared;
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioIo;
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, Interest, ReadBuf};
+
+/// Serves a connection until either side ends it.
+pub(crate) async fn run(stream: Stream, peer: String, shared: Arc<Shared>, place: Place) {
+    // Until something arrives a connection costs a socket and this future, no buffers.
+    tokio::select! {
+        ready = stream.readable() => if ready.is_err() { return },
+        () = shared.shutdown.requested() => return,
+    }
+    let gate = Gate::new(Arc::clone(&shared), Arc::clone(&place.slot));
+    let ended = match stream {
+        Stream::Tcp(stream) => http1(stream, gate, &shared, &place).await,
+        Stream::Unix(stream) => http1(stream, gate, &shared, &place).await,
+    };
+    if let Err(error) = ended {
+        tracing::debug!(peer, err = %error, "Connection ended");
+    }
+}
+
+async fn http1<S>(stream: S, gate: Gate, shared: &Shared, place: &Place) -> Result<(), hyper::Error>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let watched = Watched::new(stream, Arc::clone(&place.slot));
+    let mut connection = http1::Builder::new()
+        .title_case_headers(true)
+        .max_buf_size(shared.limits().header_bytes)
+        .header_read_timeout(None)
+        .serve_connection(TokioIo::new(watched), gate);
+    let mut draining = false;
+    let ended = loop {
+        tokio::select! {
+            ended = poll_fn(|cx| connection.poll_without_shutdown(cx)) => break ended,
+            () = shared.shutdown.requested(), if !draining => {
+                draining = true;
+                Pin::new(&mut connection).graceful_shutdown();
+            }
+        }
+    };
+    let watched = connection.into_parts().io.into_inner();
+    watched.hang_up().await;
+    ended
+}
+
+/// A stream that tells its [`Slot`] what the client does.
+struct Watched<S> {
+    inner: S,
+    slot: Arc<Slot>,
+    /// The client has closed its end.
+    ended: bool,
+    /// A request line named a protocol that is not HTTP/1.
+    not_http1: bool,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Watched<S> {
+    fn new(inner: S, slot: Arc<Slot>) -> Self {
+        Self { inner, slot, ended: false, not_http1: false }
+    }
+
+    /// Ends the connection so that the last answer arrives: closing a socket with unread input makes the kernel reset
+    /// the connection, which can destroy an answer on its way. So our end is closed first and the rest is read away.
+    async fn hang_up(mut self) {
+        self.slot.enter(Phase::Closing);
+        if self.not_http1 && self.inner.write_all(answer::VERSION_NOT_SUPPORTED).await.is_err() {
+            return;
+        }
+        if self.inner.shutdown().await.is_err() || self.ended {
+            return;
+        }
+        let mut sink = [0; 4096];
+        let mut left = LINGER_BYTES;
+        while let Ok(n @ 1..) = self.inner.read(&mut sink).await {
+            left = left.saturating_sub(n);
+            if left == 0 {
+                return;
+            }
+        }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        std::task::ready!(Pin::new(&mut self.inner).poll_read(cx, buf))?;
+        let read = &buf.filled()[before..];
+        if read.is_empty() {
+            self.ended = true;
+        } else if matches!(self.slot.phase(), Phase::Fresh | Phase::Idle) {
+            self.slot.enter(Phase::Header);
+            if names_other_protocol(read) {
+                self.not_http1 = true;
+                return Poll::Ready(Err(io::Error::other("unsupported protocol version")));
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> Watched<S> {
+    fn note<T>(&self, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        self.slot.wrote(written.is_ready());
+        written
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.inner).poll_write(cx, buf);
+        self.note(written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.inner).poll_write_vectored(cx, bufs);
+        self.note(written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = Pin::new(&mut self.inner).poll_flush(cx);
+        self.note(flushed)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+}
+
+impl Stream {
+    async fn readable(&self) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => stream.ready(Interest::READABLE).await.map(drop),
+            Self::Unix(stream) => stream.ready(Interest::READABLE).await.map(drop),
+        }
+    }
+}
+
+/// Whether these first bytes of a request hold a whole request line that ends with another protocol than HTTP/1.x.
+fn names_other_protocol(bytes: &[u8]) -> bool {
+    let Some(end) = bytes.iter().position(|&b| b == b'\n') else { return false };
+    let line = bytes[..end].trim_ascii_end();
+    let last = line.rsplit(|&b| b == b' ').next().unwrap_or_default();
+    match last.strip_prefix(b"HTTP/") {
+        Some([major, b'.', minor]) => major.is_ascii_digit() && minor.is_ascii_digit() && *major != b'1',
+        _ => false,
+    }
+}
+
+/// What is read away at most after an answer that ended a connection.
+const LINGER_BYTES: usize = 4 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_another_major_version_is_another_protocol() {
+        for (line, other) in [
+            (&b"GET / HTTP/1.1\r\n"[..], false),
+            (b"GET / HTTP/1.0\n", false),
+            (b"GET / HTTP/3.0\r\nHost: x\r\n", true),
+            (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", true),
+            (b"GET / HTTP/3.0", false),
+            (b"GET /\r\n", false),
+            (b"\n", false),
+            (b"GET / HTTP/x.0\n", false),
+        ] {
+            assert_eq!(names_other_protocol(line), other, "{}", String::from_utf8_lossy(line));
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! What happens to each request before and after its handler, in the order of the contract.
+
+use crate::answer;
+use crate::body::{Answer, Arriving};
+use crate::connections::Slot;
+use crate::path::{self, Seen};
+use crate::serve::Shared;
+use axum::body::Body;
+use axum::http::uri::PathAndQuery;
+use axum::http::{Method, Request, StatusCode, Uri, Version, header};
+use axum::response::Response;
+use hyper::body::Incoming;
+use std::convert::Infallible;
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use tower::ServiceExt;
+
+/// The service of one connection.
+#[derive(Clone)]
+pub(crate) struct Gate {
+    shared: Arc<Shared>,
+    slot: Arc<Slot>,
+}
+
+impl Gate {
+    pub(crate) fn new(shared: Arc<Shared>, slot: Arc<Slot>) -> Self {
+        Self { shared, slot }
+    }
+}
+
+impl hyper::service::Service<Request<Incoming>> for Gate {
+    type Response = axum::http::Response<Answer>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let busy = self.slot.begin();
+        let shared = Arc::clone(&self.shared);
+        Box::pin(async move {
+            let head = *request.method() == Method::HEAD;
+            let answered = Catch(Box::pin(answer(&shared, request))).await;
+            Ok(answered.map(|body| Answer::new(body, busy, head)))
+        })
+    }
+}
+
+async fn answer(shared: &Shared, request: Request<Incoming>) -> Response {
+    if let Some(refusal) = malformed(&request) {
+        return refusal;
+    }
+    if request.method() == Method::OPTIONS && request.uri().path() == "*" {
+        return Response::new(Body::empty());
+    }
+    route(shared, request).await
+}
+
+async fn route(shared: &Shared, request: Request<Incoming>) -> Response {
+    let mut request = request.map(|body| Body::new(Arriving::new(body, shared.limits().body)));
+    match path::see(request.uri().path()) {
+        Seen::Clean => {}
+        Seen::BadEscape => return answer::bad_request("malformed escape in the path"),
+        Seen::Redirect(to) => {
+            let query = request.uri().query().map(|q| format!("?{q}")).unwrap_or_default();
+            let shown = [&Method::GET, &Method::HEAD].contains(&request.method());
+            return answer::moved(&format!("{to}{query}"), shown);
+        }
+        Seen::Plain(plain) => match with_path(request.uri(), &plain) {
+            Some(uri) => *request.uri_mut() = uri,
+            None => return answer::bad_request("malformed path"),
+        },
+    }
+    match shared.router.clone().oneshot(request).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    }
+}
+
+/// What hyper lets through and Go does not.
+fn malformed(request: &Request<Incoming>) -> Option<Response> {
+    if request.version() > Version::HTTP_11 {
+        return None;
+    }
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (None, _) if request.version() == Version::HTTP_11 && request.method() != Method::CONNECT => {
+            Some(answer::bad_request("missing required Host header"))
+        }
+        (Some(_), Some(_)) => Some(answer::bad_request("too many Host headers")),
+        _ => None,
+    }
+}
+
+fn with_path(uri: &Uri, path: &str) -> Option<Uri> {
+    let mut parts = uri.clone().into_parts();
+    let text = match uri.query() {
+        Some(query) => format!("{path}?{query}"),
+        None => path.to_owned(),
+    };
+    parts.path_and_query = Some(PathAndQuery::try_from(text).ok()?);
+    Uri::from_parts(parts).ok()
+}
+
+/// Answers 500 for a handler that panics; the panic hook has logged it.
+struct Catch<'a>(Pin<Box<dyn Future<Output = Response> + Send + 'a>>);
+
+impl Future for Catch<'_> {
+    type Output = Response;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Response> {
+        let polled = std::panic::catch_unwind(AssertUnwindSafe(|| self.0.as_mut().poll(cx)));
+        polled
+            .unwrap_or_else(|_| Poll::Ready(answer::text(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error\n")))
+    }
+}
