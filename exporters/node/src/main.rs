@@ -1,0 +1,10 @@
+//! Host metrics under node_exporter's names.
+
+mod collectors;
+mod host;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    exporter::run_host(host::program(), host::HOST)
+}
