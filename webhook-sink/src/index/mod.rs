@@ -1,0 +1,93 @@
+//! From raw deliveries to groups, episodes and their states.
+//!
+//! Runs behind the watermark `indexed`: what it derives from a delivery is written in one transaction with the new
+//! watermark, so each delivery counts once, whenever the process is killed. Everything here can be derived again.
+
+mod apply;
+mod episode;
+pub(crate) mod search;
+
+use std::time::{Duration, Instant};
+
+use crate::clock::Nanos;
+use crate::message::Message;
+use crate::store::sql::{Connection, StoreError, args};
+
+pub(crate) use apply::Applied;
+pub(crate) use episode::EpisodeState;
+
+/// What is told of each message as it is indexed, inside its transaction.
+pub(crate) trait Follow: Send {
+    /// A message was applied; may write into the same transaction.
+    fn applied(&mut self, db: &mut dyn Connection, applied: &Applied<'_>) -> Result<(), StoreError>;
+}
+
+/// Turns deliveries into what people ask for.
+pub(crate) struct Indexer {
+    follow: Vec<Box<dyn Follow>>,
+    body: Vec<u8>,
+}
+
+impl Indexer {
+    pub(crate) fn new(follow: Vec<Box<dyn Follow>>) -> Self {
+        Self { follow, body: Vec::new() }
+    }
+
+    /// Indexes deliveries after `from` until the time is over (but at least one), and answers the last one done. The
+    /// caller holds the transaction.
+    pub(crate) fn advance(&mut self, db: &mut dyn Connection, from: i64, until: Instant) -> Result<i64, StoreError> {
+        let mut reached = from;
+        loop {
+            let body = &mut self.body;
+            let mut next = None;
+            db.query(
+                "SELECT id, kind, received_ns, body FROM deliveries WHERE id > ?1 ORDER BY id LIMIT 1",
+                args![reached],
+                &mut |row| {
+                    next = Some((row.int(0)?, row.text(1)?, Nanos(row.int(2)?)));
+                    row.blob(3, &mut |bytes| {
+                        body.clear();
+                        body.extend_from_slice(bytes);
+                    })
+                },
+            )?;
+            let Some((id, kind, received)) = next else { break };
+            if kind == "alerts" {
+                // It was read before it was acknowledged; only a newer program could judge it differently.
+                match Message::parse(body) {
+                    Ok(message) => {
+                        let applied = apply::apply(db, id, received, &message)?;
+                        for follow in &mut self.follow {
+                            follow.applied(db, &applied)?;
+                        }
+                    }
+                    Err(e) => tracing::warn!(id, error = %e, "a stored delivery cannot be read any more; it stays raw"),
+                }
+            }
+            count(db, received, "deliveries", 1)?;
+            reached = id;
+            if Instant::now() >= until {
+                break;
+            }
+        }
+        if self.body.capacity() > KEPT_BODY {
+            self.body = Vec::new();
+        }
+        Ok(reached)
+    }
+}
+
+/// Adds to the counts over time.
+pub(crate) fn count(db: &mut dyn Connection, at: Nanos, what: &str, n: i64) -> Result<(), StoreError> {
+    let slot = at.0 - at.0.rem_euclid(SLOT.as_nanos() as i64);
+    db.execute(
+        "INSERT INTO counts (slot_ns, what, n) VALUES (?1, ?2, ?3)
+         ON CONFLICT (slot_ns, what) DO UPDATE SET n = counts.n + excluded.n",
+        args![slot, what, n],
+    )?;
+    Ok(())
+}
+
+/// The grain of the counts over time.
+pub(crate) const SLOT: Duration = Duration::from_mins(5);
+const KEPT_BODY: usize = 1 << 20;
