@@ -1,0 +1,115 @@
+#!/usr/bin/env bash
+# The lab as plain processes, end to end: up, all targets up, nginx stopped, the alert in the sink, resolved, down.
+# Runs on ports of its own, in a folder with a blank in its name, beside any lab that is there.
+set -uo pipefail
+root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.." && pwd)
+# shellcheck source=tests/lab/check.sh
+source "$root/tests/lab/check.sh"
+export BONGSU_PORT_OFFSET=${BONGSU_PORT_OFFSET:-20000} BONGSU_LANG=en
+parent=${1:-$(mktemp -d /tmp/bongsu-test.XXXXXX)}
+chmod 755 "$parent"
+export BONGSU_LAB_DIR="$parent/a lab"
+port() { echo $(($1 + BONGSU_PORT_OFFSET)); }
+prometheus=http://127.0.0.1:$(port 9090)
+alertmanager=http://127.0.0.1:$(port 9093)
+sink=http://127.0.0.1:$(port 5000)
+nobody_left() { ! pgrep -f "$BONGSU_LAB_DIR/(bin|etc|data)" >/dev/null; }
+finish() {
+  "$root/lab" down --purge >/dev/null 2>&1
+  rmdir "$parent" 2>/dev/null
+}
+trap finish EXIT
+
+begin=$(now_ms)
+if ! "$root/lab" up >"$parent/up.log" 2>&1; then
+  tail -n 40 "$parent/up.log"
+  check "./lab up" false
+  verdict
+  exit 1
+fi
+check "./lab up" true
+figure "time to all up (nothing running, binaries built)" "$(since "$begin")"
+cat "$parent/up.log"
+
+expected=$(cat "$BONGSU_LAB_DIR"/etc/prometheus/targets/*.yml | grep -c targets)
+check "every started service is a target that is up ($(jobs_up "$prometheus" | wc -l) of $expected)" test "$(jobs_up "$prometheus" | wc -l)" = "$expected"
+for name in prometheus alertmanager node-exporter mysql-exporter nginx-exporter webhook-sink custom-exporter cadvisor log-exporter; do
+  case " ${BONGSU_SKIP:-} " in *" ${name/mysql/mysqld} "* | *" ${name/cadvisor/container-exporter} "*) continue ;; esac
+  check "job $name is up" grep -qx "$name" <(jobs_up "$prometheus")
+done
+only_loopback() {
+  local pid
+  for file in "$BONGSU_LAB_DIR"/run/*.pid; do
+    read -r pid _ <"$file"
+    if ss -Hltnp | grep "pid=$pid," | awk '{print $4}' | grep -vE '^(127\.0\.0\.1|\[::1\]):'; then return 1; fi
+  done
+}
+check "services listen on 127.0.0.1 only" only_loopback
+check "the Watchdog is in the sink" within 30 delivered "$sink" firing Watchdog
+
+pids() { cat "$BONGSU_LAB_DIR"/run/*.pid | sort; }
+before=$(pids)
+begin=$(now_ms)
+check "./lab up again" "$root/lab" up >"$parent/again.log" 2>&1
+figure "time of a second up" "$(since "$begin")"
+check "the second up leaves every process alone" test "$before" = "$(pids)"
+check "./lab status" "$root/lab" status >/dev/null
+check "./lab doctor finds nothing to mend" "$root/lab" doctor >/dev/null
+
+taken() {
+  local out
+  out=$(BONGSU_LAB_DIR="$parent/other" "$root/lab" up 2>&1) && return 1
+  BONGSU_LAB_DIR="$parent/other" "$root/lab" down --purge >/dev/null 2>&1
+  grep -q "port .* is taken by " <<<"$out"
+}
+check "a taken port is named, with who has it" taken
+check "an unknown service is refused" bash -c "! '$root/lab' stop nonsense 2>/dev/null"
+
+within 40 test "$(firing "$prometheus")" = Watchdog
+check "nothing fires but the Watchdog (fires: $(firing "$prometheus" | tr '\n' ' '))" test "$(firing "$prometheus")" = Watchdog
+
+begin=$(now_ms)
+"$root/lab" stop nginx >/dev/null
+check "NginxDown is in the sink within 60 s of the stop" within 60 delivered "$sink" firing NginxDown
+figure "stop nginx -> firing in the sink" "$(since "$begin")"
+in_alertmanager() { curl -fsS "$alertmanager/api/v2/alerts" | jq -e 'any(.[]; .labels.alertname == "NginxDown")'; }
+check "Alertmanager has NginxDown" in_alertmanager >/dev/null
+check "every target is still up" test "$(jobs_up "$prometheus" | wc -l)" = "$expected"
+begin=$(now_ms)
+"$root/lab" start nginx >/dev/null
+check "NginxDown is resolved in the sink within 60 s of the start" within 60 delivered "$sink" resolved NginxDown
+figure "start nginx -> resolved in the sink" "$(since "$begin")"
+
+no_secret() {
+  local file password
+  for file in "$BONGSU_LAB_DIR"/secrets/*.password; do
+    password=$(cat "$file")
+    if grep -rqF -- "$password" "$BONGSU_LAB_DIR/logs" "$BONGSU_LAB_DIR/etc"; then echo "$file in logs or configuration"; return 1; fi
+    if cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\0' ' ' | grep -qF -- "$password"; then echo "$file in process arguments"; return 1; fi
+  done
+}
+check "no secret in logs, configuration or process arguments" no_secret
+check "Prometheus has no complaint about a scrape" bash -c "! grep -E 'level=(warn|error).*(scrape|Appending|append)' '$BONGSU_LAB_DIR/logs/prometheus.log'"
+changing() { # EXPRESSION: more than 0
+  curl -fsS -G "$prometheus/api/v1/query" --data-urlencode "query=$1" | jq -e '.data.result | length > 0 and all(.[]; (.value[1] | tonumber) > 0)'
+}
+check "requests are counted" within 30 changing 'rate(nginx_http_requests_total[1m])'
+check "queries are counted" within 30 changing 'rate(mysql_global_status_queries[1m])'
+check "CPU time is counted" within 30 changing 'sum(rate(node_cpu_seconds_total[1m]))'
+"$root/lab" status | awk 'NR > 1 && $5 ~ /^[0-9.]+$/ {printf "figure  %-44s %s MiB\n", "RSS of " $1, $5} /^our services/ {printf "figure  %-44s %s MiB\n", "RSS of our services together", $3}'
+
+mapfile -t ours < <(cut -d' ' -f1 "$BONGSU_LAB_DIR"/run/*.pid)
+begin=$(now_ms)
+check "./lab down" "$root/lab" down >/dev/null
+figure "time of down" "$(since "$begin")"
+all_gone() {
+  local pid
+  for pid in "${ours[@]}"; do [ ! -e "/proc/$pid" ] || grep -q '^State:.*Z' "/proc/$pid/status" || { ps -o pid,args -p "$pid"; return 1; }; done
+}
+check "no process is left" all_gone
+check "nobody uses the lab's files" nobody_left
+check "data is kept" test -d "$BONGSU_LAB_DIR/data/prometheus"
+check "./lab down --purge" "$root/lab" down --purge >/dev/null
+check "nothing is left of the folder" test ! -e "$BONGSU_LAB_DIR"
+rm -f "$parent"/*.log
+verdict
