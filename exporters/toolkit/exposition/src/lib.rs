@@ -5,6 +5,7 @@
 
 mod family;
 mod format;
+mod labels;
 mod lines;
 mod name;
 mod number;

@@ -1,7 +1,7 @@
 //! The syntax that text 0.0.4 and OpenMetrics share: comment lines, names, labels.
 
+use crate::labels::LabelSet;
 use crate::number::{write_float, write_float_dotted};
-use crate::part::Labels;
 use crate::{Escaping, Exemplar, name};
 use std::borrow::Cow;
 
@@ -9,6 +9,7 @@ use std::borrow::Cow;
 pub(crate) struct Lines<'a> {
     /// Escaped already.
     name: Cow<'a, str>,
+    plain: bool,
     escaping: Escaping,
     /// Whether floats are written with a point, as OpenMetrics has them.
     dotted: bool,
@@ -16,17 +17,23 @@ pub(crate) struct Lines<'a> {
 
 impl<'a> Lines<'a> {
     pub(crate) fn new(name: &'a str, escaping: Escaping, dotted: bool) -> Self {
-        Self { name: escaping.apply(name), escaping, dotted }
+        let name = escaping.apply(name);
+        Self { plain: name::is_plain(&name), name, escaping, dotted }
     }
 
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
+    pub(crate) fn escaping(&self) -> Escaping {
+        self.escaping
+    }
+
     /// Everything up to the value: name, labels and a blank.
-    pub(crate) fn start(&self, suffix: &str, labels: Labels<'_>, extra: Option<(&str, f64)>, out: &mut Vec<u8>) {
+    #[inline]
+    pub(crate) fn start(&self, suffix: &str, labels: LabelSet<'_>, extra: Option<(&str, f64)>, out: &mut Vec<u8>) {
         let mut next = b'{';
-        if name::is_plain(&self.name) {
+        if self.plain {
             out.extend_from_slice(self.name.as_bytes());
             out.extend_from_slice(suffix.as_bytes());
         } else {
@@ -36,13 +43,15 @@ impl<'a> Lines<'a> {
             out.push(b'"');
             next = b',';
         }
-        for (name, value) in labels {
-            out.push(next);
-            next = b',';
-            write_name(&self.escaping.apply(name), out);
-            out.extend_from_slice(b"=\"");
-            escape(value, true, out);
-            out.push(b'"');
+        match labels.text() {
+            Some(text) if self.escaping != Escaping::Dots => {
+                if !text.is_empty() {
+                    out.push(next);
+                    next = b',';
+                    out.extend_from_slice(text);
+                }
+            }
+            _ => self.labels(labels, &mut next, out),
         }
         if let Some((name, value)) = extra {
             out.push(next);
@@ -57,6 +66,18 @@ impl<'a> Lines<'a> {
             out.push(b'"');
         }
         out.extend_from_slice(if next == b',' { b"} " } else { b" " });
+    }
+
+    /// Labels of which some need an escape.
+    fn labels(&self, labels: LabelSet<'_>, next: &mut u8, out: &mut Vec<u8>) {
+        for (name, value) in labels.iter() {
+            out.push(*next);
+            *next = b',';
+            write_name(&self.escaping.apply(&String::from_utf8_lossy(name)), out);
+            out.extend_from_slice(b"=\"");
+            escape(value, true, out);
+            out.push(b'"');
+        }
     }
 }
 

@@ -48,11 +48,11 @@ fn dot(start: usize, out: &mut Vec<u8>) {
 }
 
 fn write_integer(n: u64, negative: bool, out: &mut Vec<u8>) {
+    let mut buffer = itoa::Buffer::new();
+    let digits = buffer.format(n).as_bytes();
     if negative {
         out.push(b'-');
     }
-    let mut buffer = itoa::Buffer::new();
-    let digits = buffer.format(n).as_bytes();
     if digits.len() <= 6 {
         out.extend_from_slice(digits);
         return;
@@ -65,6 +65,11 @@ fn write_integer(n: u64, negative: bool, out: &mut Vec<u8>) {
 fn write_digits(f: f64, out: &mut Vec<u8>) {
     let mut buffer = ryu::Buffer::new();
     let text = buffer.format_finite(f).as_bytes();
+    // Within these bounds, and not being integers, the two agree.
+    if (1e-4..1e6).contains(&f.abs()) {
+        out.extend_from_slice(text);
+        return;
+    }
     let (text, negative) = text.strip_prefix(b"-").map_or((text, false), |t| (t, true));
     let (mantissa, exponent) = match text.iter().position(|&b| b == b'e') {
         Some(at) => (&text[..at], parse_exponent(&text[at + 1..])),
@@ -113,17 +118,26 @@ fn write_digits(f: f64, out: &mut Vec<u8>) {
 }
 
 fn write_exponent_form(digits: &[u8], exponent: i32, out: &mut Vec<u8>) {
-    out.push(digits[0]);
+    // At most 17 digits, a point and `e-324`.
+    let mut text = [0; 48];
+    let mut len = 0;
+    let mut put = |bytes: &[u8]| {
+        text[len..len + bytes.len()].copy_from_slice(bytes);
+        len += bytes.len();
+    };
+    put(&digits[..1]);
     if digits.len() > 1 {
-        out.push(b'.');
-        out.extend_from_slice(&digits[1..]);
+        put(b".");
+        put(&digits[1..]);
     }
-    out.extend_from_slice(if exponent < 0 { b"e-" } else { b"e+" });
     let magnitude = exponent.unsigned_abs();
-    if magnitude < 10 {
-        out.push(b'0');
+    put(if exponent < 0 { b"e-" } else { b"e+" });
+    let tens = [b'0' + (magnitude / 10 % 10) as u8, b'0' + (magnitude % 10) as u8];
+    if magnitude >= 100 {
+        put(&[b'0' + (magnitude / 100) as u8]);
     }
-    out.extend_from_slice(itoa::Buffer::new().format(magnitude).as_bytes());
+    put(&tens);
+    out.extend_from_slice(&text[..len]);
 }
 
 fn parse_exponent(text: &[u8]) -> i32 {

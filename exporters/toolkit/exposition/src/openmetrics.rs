@@ -1,8 +1,9 @@
 //! OpenMetrics 1.0 text, as Go's `expfmt.MetricFamilyToOpenMetrics` writes it.
 
+use crate::labels::LabelSet;
 use crate::lines::{Lines, escape, write_exemplar, write_name};
 use crate::number::{write_float_dotted, write_value_dotted};
-use crate::part::{Composite, Content, Labels};
+use crate::part::{Composite, Content};
 use crate::{Escaping, Exemplar, Histogram, Kind, Page, Value};
 
 impl Page {
@@ -26,8 +27,7 @@ impl Page {
             out.extend_from_slice(word.as_bytes());
             out.push(b'\n');
             for (part, sample) in self.samples(f) {
-                let line =
-                    Line { lines: &lines, labels: part.labels(sample), timestamp_ms: sample.timestamp_ms, escaping };
+                let line = Line { lines: &lines, labels: part.labels(sample), timestamp_ms: sample.timestamp_ms() };
                 match sample.value {
                     Content::Number(v) => line.value(v, None, out),
                     Content::Composite(i) => line.composite(&part.composites[i as usize], out),
@@ -41,9 +41,8 @@ impl Page {
 /// What the lines of one sample share.
 struct Line<'a> {
     lines: &'a Lines<'a>,
-    labels: Labels<'a>,
+    labels: LabelSet<'a>,
     timestamp_ms: Option<i64>,
-    escaping: Escaping,
 }
 
 impl Line<'_> {
@@ -74,13 +73,13 @@ impl Line<'_> {
     }
 
     fn value(&self, value: Value, exemplar: Option<&Exemplar>, out: &mut Vec<u8>) {
-        self.lines.start("", self.labels.clone(), None, out);
+        self.lines.start("", self.labels, None, out);
         write_value_dotted(value, out);
         self.end(exemplar, out);
     }
 
     fn float(&self, suffix: &str, extra: Option<(&str, f64)>, value: f64, out: &mut Vec<u8>) {
-        self.lines.start(suffix, self.labels.clone(), extra, out);
+        self.lines.start(suffix, self.labels, extra, out);
         write_float_dotted(value, out);
         self.end(None, out);
     }
@@ -93,7 +92,7 @@ impl Line<'_> {
         exemplar: Option<&Exemplar>,
         out: &mut Vec<u8>,
     ) {
-        self.lines.start(suffix, self.labels.clone(), extra, out);
+        self.lines.start(suffix, self.labels, extra, out);
         out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
         self.end(exemplar, out);
     }
@@ -104,7 +103,7 @@ impl Line<'_> {
             write_float_dotted(t as f64 / 1000.0, out);
         }
         if let Some(exemplar) = exemplar {
-            write_exemplar(exemplar, self.escaping, out);
+            write_exemplar(exemplar, self.lines.escaping(), out);
         }
         out.push(b'\n');
     }

@@ -1,6 +1,6 @@
 //! What the parsers give: families as they stand in a page, to be looked at, changed or emitted again.
 
-use crate::part::Composite;
+use crate::part::{Composite, Content};
 use crate::{Exemplar, Histogram, Kind, Part, Summary, Value};
 
 mod cursor;
@@ -73,7 +73,7 @@ impl ParsedFamily {
             labels.clear();
             labels.extend(s.labels.iter().map(|(n, v)| (n.as_str(), v.as_bytes())));
             match &s.value {
-                ParsedValue::Number(v) => family.number(&labels, *v, s.timestamp_ms),
+                ParsedValue::Number(v) => family.push(&labels, Content::Number(*v), s.timestamp_ms),
                 ParsedValue::Traced(v, e) => {
                     family.composite(&labels, Composite::Traced(*v, e.clone()), s.timestamp_ms)
                 }

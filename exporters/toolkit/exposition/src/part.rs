@@ -1,15 +1,17 @@
 //! What one collector emitted: families and samples in a few flat buffers, so that a scrape allocates by collector and
 //! not by sample.
 
+use crate::labels::{LabelSet, LabelSets};
 use crate::{Desc, Exemplar, Histogram, Kind, Summary, Value};
 
 /// The output of one collector.
 #[derive(Clone, Debug, Default)]
 pub struct Part {
-    /// Run-time names and helps, label names and values, one behind the other.
-    pub(crate) arena: Vec<u8>,
+    /// Run-time names and helps, one behind the other.
+    names: String,
     pub(crate) families: Vec<Declared>,
     pub(crate) samples: Vec<Sample>,
+    pub(crate) labels: LabelSets,
     pub(crate) composites: Vec<Composite>,
     /// Where the family after the one asked for last stands: collectors emit theirs in the same order for each device.
     next: usize,
@@ -21,24 +23,34 @@ pub(crate) struct Declared {
     pub(crate) name: Text,
     pub(crate) help: Text,
     pub(crate) kind: Kind,
+    /// Number of samples.
+    pub(crate) count: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Text {
     Static(&'static str),
-    /// Start and length in the arena; UTF-8 because only `&str` goes in.
-    Arena(u32, u32),
+    /// Start and end among the part's names.
+    Kept(u32, u32),
 }
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sample {
     pub(crate) family: u32,
-    /// Start of the encoded labels in the arena.
+    /// Id of the label set.
     pub(crate) labels: u32,
-    pub(crate) label_count: u16,
     pub(crate) value: Content,
-    pub(crate) timestamp_ms: Option<i64>,
+    time: i64,
 }
+
+impl Sample {
+    pub(crate) fn timestamp_ms(&self) -> Option<i64> {
+        (self.time != NO_TIME).then_some(self.time)
+    }
+}
+
+/// The one time that cannot be told, 292 million years ago.
+const NO_TIME: i64 = i64::MIN;
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Content {
@@ -63,9 +75,10 @@ impl Part {
 
     /// Forgets everything, keeps the memory.
     pub fn clear(&mut self) {
-        self.arena.clear();
+        self.names.clear();
         self.families.clear();
         self.samples.clear();
+        self.labels.clear();
         self.composites.clear();
         self.by_name.clear();
         self.next = 0;
@@ -82,28 +95,31 @@ impl Part {
     }
 
     /// The family `d`, declared if this part does not have it yet.
+    #[inline]
     pub fn family(&mut self, d: &Desc) -> Family<'_> {
-        let at = self.next;
-        let index = match self.families.get(at) {
-            Some(f) if matches!(f.name, Text::Static(n) if std::ptr::eq(n, d.name)) => at,
-            _ => self.find_or(d.name, |_| Declared {
-                name: Text::Static(d.name),
-                help: Text::Static(d.help),
-                kind: d.kind,
-            }),
+        let index = match self.families.get(self.next) {
+            Some(f) if matches!(f.name, Text::Static(n) if std::ptr::eq(n, d.name)) => self.next,
+            _ => self.find_or(d.name, |_| (Text::Static(d.name), Text::Static(d.help), d.kind)),
         };
         self.next = index + 1;
         Family { part: self, index: index as u32 }
     }
 
-    /// A family whose name is known only at run time. The name must be a valid metric name: see [`crate::sanitize_name`].
+    /// A family whose name is known only at run time. Names that are no valid metric names are escaped when they are
+    /// written, see [`crate::Escaping`]; [`crate::sanitize_name`] makes one valid here.
     pub fn family_named(&mut self, name: &str, help: &str, kind: Kind) -> Family<'_> {
-        let index = self.find_or(name, |part| Declared { name: part.keep(name), help: part.keep(help), kind });
+        let index = self.find_or(name, |part| (part.keep(name), part.keep(help), kind));
         self.next = index + 1;
         Family { part: self, index: index as u32 }
     }
 
-    fn find_or(&mut self, name: &str, declare: impl FnOnce(&mut Self) -> Declared) -> usize {
+    fn find_or(&mut self, name: &str, declare: impl FnOnce(&mut Self) -> (Text, Text, Kind)) -> usize {
+        // The next one, the same again, or for the next device the first.
+        for i in [self.next, self.next.wrapping_sub(1), 0] {
+            if self.families.get(i).is_some_and(|f| self.text(f.name) == name) {
+                return i;
+            }
+        }
         let key = hash(name.as_bytes());
         if let Some(&i) = self.by_name.get(&key) {
             if self.text(self.families[i as usize].name) == name {
@@ -114,68 +130,28 @@ impl Part {
                 return i;
             }
         }
-        let declared = declare(self);
-        self.families.push(declared);
+        let (name, help, kind) = declare(self);
+        self.families.push(Declared { name, help, kind, count: 0 });
         let index = self.families.len() - 1;
         self.by_name.entry(key).or_insert(index as u32);
         index
     }
 
     fn keep(&mut self, text: &str) -> Text {
-        let start = self.arena.len() as u32;
-        self.arena.extend_from_slice(text.as_bytes());
-        Text::Arena(start, text.len() as u32)
+        let start = self.names.len() as u32;
+        self.names.push_str(text);
+        Text::Kept(start, self.names.len() as u32)
     }
 
     pub(crate) fn text(&self, t: Text) -> &str {
         match t {
             Text::Static(s) => s,
-            Text::Arena(start, len) => {
-                let bytes = &self.arena[start as usize..(start + len) as usize];
-                std::str::from_utf8(bytes).unwrap_or_default()
-            }
+            Text::Kept(start, end) => self.names.get(start as usize..end as usize).unwrap_or_default(),
         }
     }
 
-    /// The labels of a sample in order of their names.
-    pub(crate) fn labels(&self, s: &Sample) -> Labels<'_> {
-        Labels { rest: &self.arena[s.labels as usize..], left: s.label_count }
-    }
-
-    /// Encodes labels sorted by name; a name given twice keeps its first value; bytes that are no UTF-8 become U+FFFD.
-    fn keep_labels(&mut self, labels: &[(&str, &[u8])]) -> (u32, u16) {
-        let start = self.arena.len() as u32;
-        let mut count = 0;
-        if labels.windows(2).all(|w| w[0].0 < w[1].0) {
-            for &(name, value) in labels {
-                self.keep_label(name, value);
-            }
-            count = labels.len() as u16;
-        } else {
-            let mut last: Option<&str> = None;
-            // Selection by rising name: label sets are small, and no order array is needed.
-            while let Some(&(name, value)) =
-                labels.iter().filter(|(n, _)| last.is_none_or(|l| *n > l)).min_by(|a, b| a.0.cmp(b.0))
-            {
-                self.keep_label(name, value);
-                last = Some(name);
-                count += 1;
-            }
-        }
-        (start, count)
-    }
-
-    fn keep_label(&mut self, name: &str, value: &[u8]) {
-        self.arena.extend_from_slice(&(name.len() as u32).to_le_bytes());
-        self.arena.extend_from_slice(name.as_bytes());
-        if std::str::from_utf8(value).is_ok() {
-            self.arena.extend_from_slice(&(value.len() as u32).to_le_bytes());
-            self.arena.extend_from_slice(value);
-        } else {
-            let lossy = String::from_utf8_lossy(value);
-            self.arena.extend_from_slice(&(lossy.len() as u32).to_le_bytes());
-            self.arena.extend_from_slice(lossy.as_bytes());
-        }
+    pub(crate) fn labels(&self, s: &Sample) -> LabelSet<'_> {
+        self.labels.get(s.labels)
     }
 }
 
@@ -188,13 +164,14 @@ pub struct Family<'a> {
 
 impl Family<'_> {
     /// Adds a sample. Labels come in any order; values are raw bytes.
+    #[inline]
     pub fn sample(&mut self, labels: &[(&str, &[u8])], value: impl Into<Value>) -> &mut Self {
-        self.number(labels, value.into(), None)
+        self.push(labels, Content::Number(value.into()), None)
     }
 
     /// Adds a sample with an explicit time.
     pub fn sample_at(&mut self, labels: &[(&str, &[u8])], value: impl Into<Value>, timestamp_ms: i64) -> &mut Self {
-        self.number(labels, value.into(), Some(timestamp_ms))
+        self.push(labels, Content::Number(value.into()), Some(timestamp_ms))
     }
 
     /// Adds a histogram.
@@ -228,50 +205,23 @@ impl Family<'_> {
         self.push(labels, Content::Composite(at), timestamp_ms)
     }
 
-    pub(crate) fn number(&mut self, labels: &[(&str, &[u8])], v: Value, timestamp_ms: Option<i64>) -> &mut Self {
-        self.push(labels, Content::Number(v), timestamp_ms)
-    }
-
-    fn push(&mut self, labels: &[(&str, &[u8])], value: Content, timestamp_ms: Option<i64>) -> &mut Self {
-        let (start, label_count) = self.part.keep_labels(labels);
-        self.part.samples.push(Sample { family: self.index, labels: start, label_count, value, timestamp_ms });
+    #[inline]
+    pub(crate) fn push(&mut self, labels: &[(&str, &[u8])], value: Content, timestamp_ms: Option<i64>) -> &mut Self {
+        let labels = self.part.labels.keep(labels, self.index);
+        self.part.families[self.index as usize].count += 1;
+        self.part.samples.push(Sample { family: self.index, labels, value, time: timestamp_ms.unwrap_or(NO_TIME) });
         self
     }
 }
 
-/// Label names and values of one sample.
-#[derive(Clone)]
-pub(crate) struct Labels<'a> {
-    rest: &'a [u8],
-    left: u16,
-}
-
-impl<'a> Labels<'a> {
-    fn take(&mut self) -> &'a [u8] {
-        let (len, rest) = self.rest.split_at(4);
-        let len = len.iter().rev().fold(0usize, |n, &b| n << 8 | usize::from(b));
-        let (text, rest) = rest.split_at(len);
-        self.rest = rest;
-        text
-    }
-}
-
-impl<'a> Iterator for Labels<'a> {
-    type Item = (&'a str, &'a [u8]);
-    fn next(&mut self) -> Option<Self::Item> {
-        self.left = self.left.checked_sub(1)?;
-        Some((std::str::from_utf8(self.take()).unwrap_or_default(), self.take()))
-    }
-}
-
 /// FNV-1a: names are short and trusted, the map only needs spread.
-pub(crate) fn hash(bytes: &[u8]) -> u64 {
+fn hash(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |h, &b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// The key is a hash already.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct BuildPlain;
+struct BuildPlain;
 
 impl std::hash::BuildHasher for BuildPlain {
     type Hasher = Plain;
@@ -281,7 +231,7 @@ impl std::hash::BuildHasher for BuildPlain {
 }
 
 #[derive(Debug)]
-pub(crate) struct Plain(u64);
+struct Plain(u64);
 
 impl std::hash::Hasher for Plain {
     fn finish(&self) -> u64 {

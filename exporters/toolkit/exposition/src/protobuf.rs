@@ -1,8 +1,9 @@
 //! `io.prometheus.client.MetricFamily`: length-delimited, and protobuf's two text forms. One walk over a family serves
 //! all three through [`Sink`].
 
+use crate::labels::LabelSet;
 use crate::page::Merged;
-use crate::part::{Composite, Content, Labels};
+use crate::part::{Composite, Content};
 use crate::{Bucket, Escaping, Exemplar, Histogram, Kind, Native, Page, Span, Summary, Value};
 use binary::Binary;
 use prototext::Prototext;
@@ -66,7 +67,7 @@ impl Page {
                         }
                     },
                 }
-                if let Some(t) = sample.timestamp_ms {
+                if let Some(t) = sample.timestamp_ms() {
                     to.int(Field(6, "timestamp_ms"), t);
                 }
             });
@@ -74,15 +75,20 @@ impl Page {
     }
 }
 
-fn labels(labels: Labels<'_>, escaping: Escaping, to: &mut impl Sink) {
-    for (name, value) in labels {
-        label(&escaping.apply(name), value, to);
+fn labels(labels: LabelSet<'_>, escaping: Escaping, to: &mut impl Sink) {
+    let plain = labels.text().is_some() && escaping != Escaping::Dots;
+    for (name, value) in labels.iter() {
+        if plain {
+            label(name, value, to);
+        } else {
+            label(escaping.apply(&String::from_utf8_lossy(name)).as_bytes(), value, to);
+        }
     }
 }
 
-fn label(name: &str, value: &[u8], to: &mut impl Sink) {
+fn label(name: &[u8], value: &[u8], to: &mut impl Sink) {
     to.message(Field(1, "label"), |to| {
-        to.string(Field(1, "name"), name.as_bytes());
+        to.string(Field(1, "name"), name);
         to.string(Field(2, "value"), value);
     });
 }
@@ -99,7 +105,7 @@ fn number_message(field: Field, v: Value, e: Option<&Exemplar>, escaping: Escapi
 fn exemplar(field: Field, e: &Exemplar, escaping: Escaping, to: &mut impl Sink) {
     to.message(field, |to| {
         for (name, value) in &e.labels {
-            label(&escaping.apply(name), value.as_bytes(), to);
+            label(escaping.apply(name).as_bytes(), value.as_bytes(), to);
         }
         to.double(Field(2, "value"), e.value);
         if let Some(t) = e.timestamp_ms {

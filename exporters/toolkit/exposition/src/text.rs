@@ -1,8 +1,9 @@
 //! Text format 0.0.4, byte for byte as Go's `expfmt` writes it.
 
+use crate::labels::LabelSet;
 use crate::lines::{Lines, escape, write_name};
 use crate::number::{write_float, write_value};
-use crate::part::{Composite, Content, Labels};
+use crate::part::{Composite, Content};
 use crate::{Escaping, Page, Value};
 
 impl Page {
@@ -24,7 +25,7 @@ impl Page {
             out.extend_from_slice(f.kind.word().as_bytes());
             out.push(b'\n');
             for (part, sample) in self.samples(f) {
-                let line = Line { lines: &lines, labels: part.labels(sample), timestamp_ms: sample.timestamp_ms };
+                let line = Line { lines: &lines, labels: part.labels(sample), timestamp_ms: sample.timestamp_ms() };
                 match sample.value {
                     Content::Number(v) => line.value(v, out),
                     Content::Composite(i) => line.composite(&part.composites[i as usize], out),
@@ -37,7 +38,7 @@ impl Page {
 /// What the lines of one sample share.
 struct Line<'a> {
     lines: &'a Lines<'a>,
-    labels: Labels<'a>,
+    labels: LabelSet<'a>,
     timestamp_ms: Option<i64>,
 }
 
@@ -68,13 +69,13 @@ impl Line<'_> {
     }
 
     fn value(&self, value: Value, out: &mut Vec<u8>) {
-        self.lines.start("", self.labels.clone(), None, out);
+        self.lines.start("", self.labels, None, out);
         write_value(value, out);
         self.end(out);
     }
 
     fn float(&self, suffix: &str, extra: Option<(&str, f64)>, value: f64, out: &mut Vec<u8>) {
-        self.lines.start(suffix, self.labels.clone(), extra, out);
+        self.lines.start(suffix, self.labels, extra, out);
         write_float(value, out);
         self.end(out);
     }
