@@ -1,0 +1,141 @@
+//! The collectors: one file each, all registered in [`ALL`].
+
+mod global_status;
+mod global_variables;
+mod slave_status;
+
+use crate::cells::{Cells, Odd};
+use crate::server::Server;
+use exposition::Part;
+use service::{Flag, Flags};
+use std::borrow::Cow;
+
+/// Every collector, in order of its name.
+pub(crate) const ALL: &[Entry] = &[global_status::ENTRY, global_variables::ENTRY, slave_status::ENTRY];
+
+/// One collector of this program: flags, help, `collect[]` and the docs come from this.
+#[derive(Clone, Copy)]
+pub(crate) struct Entry {
+    /// Its name in `collect[]`.
+    pub(crate) name: &'static str,
+    /// The flag that switches it: `--collect.NAME`, with its default.
+    pub(crate) switch: Flag,
+    /// The oldest server that is asked, MAJOR.MINOR as a decimal number.
+    pub(crate) min: f64,
+    /// Its own flags.
+    pub(crate) flags: &'static [Flag],
+    /// What its account must be allowed to do.
+    pub(crate) needs: Right,
+    /// Makes it from the flags.
+    pub(crate) build: fn(&Flags) -> Box<dyn Collect>,
+}
+
+impl std::fmt::Debug for Entry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+/// The right that a collector's statement needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Right {
+    /// Any account has it.
+    None,
+    /// `PROCESS`.
+    Process,
+    /// `SELECT` on what stands here, as GRANT wants it.
+    Select(&'static str),
+    /// Reads replication status: `REPLICATION CLIENT`, on MariaDB `SLAVE MONITOR`.
+    ReplicationStatus,
+    /// Lists binary logs: `REPLICATION CLIENT`, on MariaDB `BINLOG MONITOR`.
+    BinaryLogs,
+    /// Lists replicas: `REPLICATION SLAVE`, on MariaDB `REPLICATION MASTER ADMIN`.
+    Replicas,
+}
+
+/// A collector: knows what to ask of a server and what the rows mean.
+pub(crate) trait Collect: Send + Sync {
+    /// Starts one run. It is not `async`: the driver asks the statements of many runs in few round trips.
+    fn start<'a>(&'a self, server: &'a Server) -> Box<dyn Run + 'a>;
+}
+
+/// One collector's work in one scrape.
+pub(crate) trait Run: Send {
+    /// The next statement, if any: asked at the start and again after each result.
+    fn ask(&mut self) -> Option<Cow<'static, str>>;
+
+    /// A row of the statement's result. An odd one is counted and left out.
+    fn row(&mut self, cells: &Cells<'_>, out: &mut Part) -> Result<(), Odd>;
+
+    /// The statement's result has been read to its end.
+    fn end(&mut self, _out: &mut Part) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// The server refused the statement with this code. `true` if that is no failure: the run goes on with `ask`.
+    fn refused(&mut self, _code: u16) -> bool {
+        false
+    }
+}
+
+/// A collector of one statement whose rows stand for themselves.
+pub(crate) struct Table {
+    pub(crate) sql: fn(&Server) -> &'static str,
+    pub(crate) row: fn(&Cells<'_>, &mut Part) -> Result<(), Odd>,
+}
+
+impl Collect for Table {
+    fn start<'a>(&'a self, server: &'a Server) -> Box<dyn Run + 'a> {
+        Box::new(TableRun { sql: Some((self.sql)(server)), row: self.row })
+    }
+}
+
+struct TableRun {
+    sql: Option<&'static str>,
+    row: fn(&Cells<'_>, &mut Part) -> Result<(), Odd>,
+}
+
+impl Run for TableRun {
+    fn ask(&mut self) -> Option<Cow<'static, str>> {
+        self.sql.take().map(Cow::Borrowed)
+    }
+
+    fn row(&mut self, cells: &Cells<'_>, out: &mut Part) -> Result<(), Odd> {
+        (self.row)(cells, out)
+    }
+}
+
+/// Appends a server's name for something as part of a metric name: lower case, anything unusual becomes `_`.
+pub(crate) fn push_name(name: &str, out: &mut String) {
+    out.extend(name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' }));
+}
+
+/// Runs a collector on rows written down and returns its text.
+#[cfg(test)]
+pub(crate) mod testing {
+    use super::*;
+    use exposition::{Format, Page};
+
+    /// Rows of one result: names once, then the cells.
+    pub(crate) struct Rows<'a>(pub(crate) &'a [&'a str], pub(crate) &'a [&'a [Option<&'a str>]]);
+
+    /// Plays `answers` to the statements that the run asks, in order; returns the statements and the page.
+    pub(crate) fn play(collect: &dyn Collect, server: &Server, answers: &[Rows<'_>]) -> (Vec<String>, String) {
+        let (mut part, mut asked) = (Part::new(), Vec::new());
+        let mut run = collect.start(server);
+        let mut answers = answers.iter();
+        while let Some(sql) = run.ask() {
+            asked.push(sql.into_owned());
+            let Some(Rows(names, rows)) = answers.next() else { break };
+            for row in *rows {
+                let cells: Vec<_> = names.iter().copied().zip(row.iter().copied()).collect();
+                let _odd = run.row(&Cells::Literal(&cells), &mut part);
+            }
+            run.end(&mut part).unwrap();
+        }
+        let mut text = Vec::new();
+        Page::merge(vec![part]).0.write(Format::default(), &mut text);
+        let text = String::from_utf8(text).unwrap();
+        (asked, text.lines().filter(|l| !l.starts_with('#')).fold(String::new(), |all, l| all + l + "\n"))
+    }
+}
