@@ -25,8 +25,11 @@ pub struct Entry {
     /// Its own flags.
     pub flags: &'static [Flag],
     /// Makes it from the flags. An error ends the start with exit code 1: say which flag.
-    pub build: fn(&Flags, &Sources) -> Result<Box<dyn Collector>, BuildError>,
+    pub build: BuildFn,
 }
+
+/// Makes a collector.
+pub type BuildFn = fn(&Flags, &Sources) -> Result<Box<dyn Collector>, BuildError>;
 
 impl std::fmt::Debug for Entry {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -13,7 +13,7 @@ mod source;
 pub mod testing;
 
 pub use collector::{AbsentIsNoData, CollectError, Collector, Cx};
-pub use entry::{BuildError, Default, Entry, NameFilter};
+pub use entry::{BuildError, BuildFn, Default, Entry, NameFilter};
 pub use exposition::{Desc, Part};
 pub use program::{
     DISABLE_EXPORTER_METRICS, ENABLE_OPENMETRICS, Host, MAX_REQUESTS, Nothing, Served, TELEMETRY_PATH, own_metrics,
