@@ -36,11 +36,11 @@ for source in "$root"/docs/runbooks/*.md; do
 done
 
 # Every alert has a page, a link to it and a test; every page an alert.
-for alert in $(sed -n 's/^ *- alert: //p' "$root"/deploy/prometheus/rules/*.yml); do
+while read -r alert; do
   [ -s "$root/docs/runbooks/$alert.md" ] || { echo "alert $alert has no docs/runbooks/$alert.md" >&2; failed=1; }
   grep -q "/consoles/runbooks/$alert.html" "$root"/deploy/prometheus/rules/*.yml || { echo "alert $alert has no runbook_url" >&2; failed=1; }
   grep -q "\b$alert\b" "$root"/deploy/prometheus/tests/*.yml || { echo "alert $alert has no unit test" >&2; failed=1; }
-done
+done < <(sed -n 's/^ *- alert: //p' "$root"/deploy/prometheus/rules/*.yml)
 for source in "$root"/docs/runbooks/*.md; do
   grep -q "alert: $(basename "${source%.md}")\$" "$root"/deploy/prometheus/rules/*.yml || { echo "${source#"$root"/} belongs to no alert" >&2; failed=1; }
 done

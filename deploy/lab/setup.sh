@@ -237,9 +237,10 @@ write_config() {
   sed "s#http://webhook:5000#$(url webhook-sink)#" "$root/deploy/alertmanager/alertmanager.yml" >"$etc/alertmanager/alertmanager.yml"
   cp "$root"/deploy/nginx/site/* "$lab_dir/www/"
   sed -e "s#listen 80;#listen 127.0.0.1:${port[nginx]};#" -e "s#listen 8081;#listen 127.0.0.1:${port[stub-status]};#" \
-    -e "s#/usr/share/nginx/html#\"$lab_dir/www\"#" -e "s#/var/log/nginx/access.log#\"$lab_dir/logs/nginx-access.log\"#" \
+    -e "s#/etc/nginx/site.conf#\"$etc/nginx/site.conf\"#" -e "s#/usr/share/nginx/html#\"$lab_dir/www\"#" -e "s#/var/log/nginx/access.log#\"$lab_dir/logs/nginx-access.log\"#" \
     -e "s#/tmp/nginx.pid#\"$lab_dir/data/nginx/nginx.pid\"#" -e "s#/tmp/nginx-\([a-z]*\)#\"$lab_dir/data/nginx/\1\"#" \
     "$root/deploy/nginx/nginx.conf" >"$etc/nginx/nginx.conf"
+  cp "$root/deploy/nginx/static.conf" "$etc/nginx/site.conf"
   sed "s#/var/log/nginx/access.log#$lab_dir/logs/nginx-access.log#" "$root/deploy/log-exporter/log-exporter.yml" >"$etc/log-exporter/log-exporter.yml"
   for service in "${!job[@]}"; do
     [ -e "$etc/prometheus/targets/${job[$service]}.yml" ] || printf '[]\n' >"$etc/prometheus/targets/${job[$service]}.yml"

@@ -13,6 +13,7 @@ check() { # WHAT COMMAND...
     failures=$((failures + 1))
   fi
 }
+quiet() { "$@" >/dev/null 2>&1; }
 figure() { printf 'figure  %-44s %s\n' "$1" "$2"; }
 verdict() {
   printf 'test result: %s. %d passed; %d failed; 0 ignored\n' "$([ $failures -eq 0 ] && echo ok || echo FAILED)" $((checks - failures)) $failures

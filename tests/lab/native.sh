@@ -50,11 +50,11 @@ check "the Watchdog is in the sink" within 30 delivered "$sink" firing Watchdog
 pids() { cat "$BONGSU_LAB_DIR"/run/*.pid | sort; }
 before=$(pids)
 begin=$(now_ms)
-check "./lab up again" "$root/lab" up >"$parent/again.log" 2>&1
+check "./lab up again" quiet "$root/lab" up
 figure "time of a second up" "$(since "$begin")"
 check "the second up leaves every process alone" test "$before" = "$(pids)"
-check "./lab status" "$root/lab" status >/dev/null
-check "./lab doctor finds nothing to mend" "$root/lab" doctor >/dev/null
+check "./lab status" quiet "$root/lab" status
+check "./lab doctor finds nothing to mend" quiet "$root/lab" doctor
 
 taken() {
   local out
@@ -73,7 +73,7 @@ begin=$(now_ms)
 check "NginxDown is in the sink within 60 s of the stop" within 60 delivered "$sink" firing NginxDown
 figure "stop nginx -> firing in the sink" "$(since "$begin")"
 in_alertmanager() { curl -fsS "$alertmanager/api/v2/alerts" | jq -e 'any(.[]; .labels.alertname == "NginxDown")'; }
-check "Alertmanager has NginxDown" in_alertmanager >/dev/null
+check "Alertmanager has NginxDown" quiet in_alertmanager
 check "every target is still up" test "$(jobs_up "$prometheus" | wc -l)" = "$expected"
 begin=$(now_ms)
 "$root/lab" start nginx >/dev/null
@@ -81,16 +81,15 @@ check "NginxDown is resolved in the sink within 60 s of the start" within 60 del
 figure "start nginx -> resolved in the sink" "$(since "$begin")"
 
 no_secret() {
-  local file password
+  local file
   for file in "$BONGSU_LAB_DIR"/secrets/*.password; do
-    password=$(cat "$file")
-    if grep -rqF -- "$password" "$BONGSU_LAB_DIR/logs" "$BONGSU_LAB_DIR/etc"; then echo "$file in logs or configuration"; return 1; fi
-    if cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\0' ' ' | grep -qF -- "$password"; then echo "$file in process arguments"; return 1; fi
+    if grep -rqFf "$file" "$BONGSU_LAB_DIR/logs" "$BONGSU_LAB_DIR/etc"; then echo "$file in logs or configuration"; return 1; fi
+    if cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\0' ' ' | grep -qFf "$file"; then echo "$file in process arguments"; return 1; fi
   done
 }
 check "no secret in logs, configuration or process arguments" no_secret
 check "Prometheus has no complaint about a scrape" bash -c "! grep -E 'level=(warn|error).*(scrape|Appending|append)' '$BONGSU_LAB_DIR/logs/prometheus.log'"
-changing() { # EXPRESSION: more than 0
+changing() { # EXPRESSION: has an answer above 0
   curl -fsS -G "$prometheus/api/v1/query" --data-urlencode "query=$1" | jq -e '.data.result | length > 0 and all(.[]; (.value[1] | tonumber) > 0)'
 }
 check "requests are counted" within 30 changing 'rate(nginx_http_requests_total[1m])'
@@ -100,7 +99,7 @@ check "CPU time is counted" within 30 changing 'sum(rate(node_cpu_seconds_total[
 
 mapfile -t ours < <(cut -d' ' -f1 "$BONGSU_LAB_DIR"/run/*.pid)
 begin=$(now_ms)
-check "./lab down" "$root/lab" down >/dev/null
+check "./lab down" quiet "$root/lab" down
 figure "time of down" "$(since "$begin")"
 all_gone() {
   local pid
@@ -109,7 +108,7 @@ all_gone() {
 check "no process is left" all_gone
 check "nobody uses the lab's files" nobody_left
 check "data is kept" test -d "$BONGSU_LAB_DIR/data/prometheus"
-check "./lab down --purge" "$root/lab" down --purge >/dev/null
+check "./lab down --purge" quiet "$root/lab" down --purge
 check "nothing is left of the folder" test ! -e "$BONGSU_LAB_DIR"
 rm -f "$parent"/*.log
 verdict

@@ -1,0 +1,12 @@
+#!/bin/bash
+# Run by the database image on its first start: the exporter's user and the WordPress tables.
+set -euo pipefail
+password=$(cat /secrets/exporter.password)
+client() {
+  if command -v docker_process_sql >/dev/null 2>&1; then docker_process_sql "$@"; else mariadb --socket="${SOCKET:-/run/mysqld/mysqld.sock}" -uroot "$@"; fi
+}
+client <<SQL
+CREATE USER IF NOT EXISTS exporter@'%' IDENTIFIED BY '$password' WITH MAX_USER_CONNECTIONS 3;
+GRANT PROCESS, BINLOG MONITOR, SLAVE MONITOR, SELECT ON *.* TO exporter@'%';
+SQL
+client --database=wordpress </schema.sql

@@ -1,0 +1,35 @@
+# shellcheck shell=bash
+# A Docker daemon for tests: the one that answers, else one of our own with its data in FOLDER, ended by stop_daemon.
+daemon_pid=''
+start_daemon() { # FOLDER
+  if docker info >/dev/null 2>&1; then
+    echo "using the Docker daemon that runs here: $(docker version -f '{{.Server.Version}}')"
+    return 0
+  fi
+  command -v dockerd >/dev/null || { echo "dockerd is missing: apt-get install docker.io"; return 1; }
+  mkdir -p "$1"
+  # Sockets have short paths.
+  daemon_run=$(mktemp -d /run/bongsu-docker.XXXXXX)
+  export DOCKER_HOST=unix://$daemon_run/docker.sock DOCKER_SOCK=$daemon_run/docker.sock
+  setsid dockerd --host "$DOCKER_HOST" --data-root "$1/data" --exec-root "$daemon_run/exec" --pidfile "$daemon_run/docker.pid" >"$1/dockerd.log" 2>&1 </dev/null &
+  daemon_pid=$!
+  for _ in $(seq 120); do
+    if docker info >/dev/null 2>&1; then
+      echo "started a Docker daemon: $(docker version -f '{{.Server.Version}}')"
+      return 0
+    fi
+    kill -0 "$daemon_pid" 2>/dev/null || break
+    sleep 0.5
+  done
+  tail -n 15 "$1/dockerd.log"
+  echo "dockerd did not start"
+  stop_daemon
+  return 1
+}
+stop_daemon() {
+  [ -n "$daemon_pid" ] || return 0
+  kill "$daemon_pid" 2>/dev/null || true
+  wait "$daemon_pid" 2>/dev/null || true
+  rm -rf "${daemon_run:?}"
+  daemon_pid=''
+}

@@ -1,0 +1,136 @@
+#!/usr/bin/env bash
+# run.sh CACHE BINARIES: a real `docker compose up` of deploy/compose.yaml. Public images are stand-ins (standins.sh), ours
+# are built from static BINARIES. Grafana has no stand-in and is left out.
+set -uo pipefail
+cache=${1:?usage: run.sh CACHE BINARIES}
+bins=${2:?usage: run.sh CACHE BINARIES}
+here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
+root=$(cd -- "$here/../.." && pwd)
+# shellcheck source=tests/lab/check.sh
+source "$root/tests/lab/check.sh"
+# shellcheck source=tests/compose/daemon.sh
+source "$here/daemon.sh"
+mkdir -p "$cache"
+
+export DOCKER_CONFIG=$cache/docker COMPOSE_PROJECT_NAME=bongsu-test
+export BONGSU_PROMETHEUS_PORT=31090 BONGSU_ALERTMANAGER_PORT=31093 BONGSU_WEBHOOK_PORT=31500 BONGSU_NODE_PORT=31100 BONGSU_CADVISOR_PORT=31080 \
+  BONGSU_MYSQL_EXPORTER_PORT=31104 BONGSU_NGINX_EXPORTER_PORT=31113 BONGSU_LOG_PORT=31144 BONGSU_CUSTOM_PORT=31800 BONGSU_SITE_PORT=31088
+prometheus=http://127.0.0.1:31090 sink=http://127.0.0.1:31500 site=http://127.0.0.1:31088
+compose() { docker compose --progress quiet -f "$root/deploy/compose.yaml" "$@"; }
+finish() {
+  compose --profile demo down -v --timeout 5 >/dev/null 2>&1
+  docker rm -f bongsu-test-dsn >/dev/null 2>&1
+  stop_daemon
+}
+trap finish EXIT
+
+start_daemon "$cache/daemon" || { check "a Docker daemon" false; verdict; exit 1; }
+begin=$(now_ms)
+if ! "$here/standins.sh" "$cache"; then check "stand-in images" false; verdict; exit 1; fi
+figure "stand-in images made or found" "$(since "$begin")"
+
+ours=()
+declare -A job_of=([webhook]=webhook-sink [node-exporter]=node-exporter [mysql-exporter]=mysqld-exporter [nginx-exporter]=nginx-exporter [cadvisor]=container-exporter [log-exporter]=log-exporter [custom-exporter]=custom-exporter)
+services=(prometheus alertmanager nginx-proxy mysql-wordpress load load-sql keeper)
+jobs=(prometheus alertmanager)
+for service in "${!job_of[@]}"; do
+  binary=${job_of[$service]}
+  case " ${BONGSU_SKIP:-} " in *" $binary "*) echo "left out: $service"; continue ;; esac
+  ours+=("$binary")
+  services+=("$service")
+  jobs+=("${service/#webhook/webhook-sink}")
+done
+check "our images" "$here/images.sh" "$bins" "${ours[@]}"
+
+check "compose.yaml is valid" compose --profile demo --profile logs config -q
+begin=$(now_ms)
+if ! compose up -d --wait --wait-timeout 120 --pull never --no-build "${services[@]}"; then
+  compose ps -a
+  compose logs --tail 15
+  check "docker compose up --wait" false
+  verdict
+  exit 1
+fi
+check "docker compose up --wait" true
+figure "docker compose up --wait" "$(since "$begin")"
+all_up() { for name in "${jobs[@]}"; do jobs_up "$prometheus" | grep -qx "$name" || return 1; done; }
+check "every target is up (${#jobs[@]})" within 60 all_up
+figure "from up to all targets up" "$(since "$begin")"
+for name in "${jobs[@]}"; do check "job $name is up" quiet grep -qx "$name" <(jobs_up "$prometheus"); done
+
+value() { curl -fsS --max-time 5 -G "$prometheus/api/v1/query" --data-urlencode "query=$1" | jq -e --argjson want "$2" '.data.result | length > 0 and all(.[]; (.value[1] | tonumber) == $want)'; }
+positive() { curl -fsS --max-time 5 -G "$prometheus/api/v1/query" --data-urlencode "query=$1" | jq -e '.data.result | length > 0 and all(.[]; (.value[1] | tonumber) > 0)'; }
+check "mysql_up is 1" within 30 value mysql_up 1
+check "nginx_up is 1" within 30 value nginx_up 1
+check "the exporters see requests and queries" within 40 positive 'rate(nginx_http_requests_total[1m]) and on () rate(mysql_global_status_queries[1m])'
+check "the site answers" quiet curl -fsS "$site/"
+check "node-exporter sees the host's network, not its own" positive 'count(node_network_up{device="docker0"})'
+if printf '%s\n' "${ours[@]}" | grep -qx container-exporter; then
+  check "containers have names" within 30 positive 'count(container_memory_working_set_bytes{name=~"bongsu-test-nginx-proxy.*"})'
+fi
+if printf '%s\n' "${ours[@]}" | grep -qx log-exporter; then
+  check "the access log is counted" within 40 positive 'sum(rate(nginx_http_response_count_total[1m]))'
+fi
+check "the Watchdog is in the sink" within 60 delivered "$sink" firing Watchdog
+check "the Watchdog's runbook is served" quiet curl -fsS "$prometheus/consoles/runbooks/Watchdog.html"
+
+hardened() {
+  local container
+  for container in $(compose ps -aq); do
+    docker inspect -f '{{.Name}} {{.HostConfig.ReadonlyRootfs}} {{.HostConfig.CapDrop}} {{.HostConfig.SecurityOpt}} {{.HostConfig.Privileged}} {{.HostConfig.Memory}}' "$container" |
+      awk '$2 != "true" || $3 != "[ALL]" || $4 !~ /no-new-privileges/ || $5 != "false" || $6 == 0 {print; bad = 1} END {exit bad}' || return 1
+  done
+}
+check "every container is read-only, without capabilities, unprivileged and limited" hardened
+loopback() { ! docker ps --filter "label=com.docker.compose.project=$COMPOSE_PROJECT_NAME" --format '{{.Ports}}' | grep -E '(0\.0\.0\.0|\[?::\]?):'; }
+check "ports are published on 127.0.0.1 only" loopback
+no_secret() {
+  local secrets pattern=$cache/secrets.pattern status=0
+  secrets=$(docker run --rm --network none -v "${COMPOSE_PROJECT_NAME}_secrets:/s:ro" --entrypoint bash mariadb:11.8 -c 'for f in /s/*.password; do cat "$f"; echo; done')
+  (umask 077 && printf '%s\n' "$secrets" | grep . >"$pattern")
+  [ -s "$pattern" ] || return 1
+  for container in $(compose ps -aq); do
+    if docker inspect "$container" | grep -qFf "$pattern"; then echo "a secret in docker inspect of $container"; status=1; fi
+    if docker logs "$container" 2>&1 | grep -qFf "$pattern"; then echo "a secret in docker logs of $container"; status=1; fi
+  done
+  rm -f "$pattern"
+  return $status
+}
+check "no secret in docker inspect or docker logs" no_secret
+
+quiet within 60 test "$(firing "$prometheus")" = Watchdog
+check "nothing fires but the Watchdog (fires: $(firing "$prometheus" | tr '\n' ' '))" test "$(firing "$prometheus")" = Watchdog
+
+begin=$(now_ms)
+compose stop nginx-proxy
+check "NginxDown is in the sink within 60 s of the stop" within 60 delivered "$sink" firing NginxDown
+figure "stop nginx -> firing in the sink" "$(since "$begin")"
+begin=$(now_ms)
+compose start nginx-proxy
+check "NginxDown is resolved in the sink within 60 s of the start" within 60 delivered "$sink" resolved NginxDown
+figure "start nginx -> resolved in the sink" "$(since "$begin")"
+
+compose restart webhook
+check "a restarted sink still has what it accepted" within 30 delivered "$sink" firing NginxDown
+check "compose up a second time" quiet compose up -d --wait --wait-timeout 120 --pull never --no-build "${services[@]}"
+check "every target is up again" within 60 all_up
+
+# The lab document's own command line, word for word but for the image.
+password=$(docker run --rm --network none -v "${COMPOSE_PROJECT_NAME}_secrets:/s:ro" --entrypoint cat mariadb:11.8 /s/wordpress.password)
+if printf '%s\n' "${ours[@]}" | grep -qx mysqld-exporter; then
+  docker run -d --name bongsu-test-dsn --network "${COMPOSE_PROJECT_NAME}_app" -p 127.0.0.1:31204:9104 \
+    -e DATA_SOURCE_NAME="wpuser:$password@(mysql-wordpress:3306)/" bongsu/mysqld-exporter:0.1.0 >/dev/null
+  check "the document's DATA_SOURCE_NAME works" within 20 bash -c 'curl -fsS http://127.0.0.1:31204/metrics | grep -qx "mysql_up 1"'
+fi
+unset password
+
+for service in "${services[@]}"; do
+  container=$(compose ps -q "$service")
+  pid=$(docker inspect -f '{{.State.Pid}}' "$container" 2>/dev/null)
+  figure "RSS of $service in its container" "$(awk '/^VmRSS:/ {printf "%.1f MiB", $2 / 1024}' "/proc/$pid/status" 2>/dev/null)"
+done
+begin=$(now_ms)
+check "docker compose down -v" quiet compose --profile demo down -v --timeout 10
+figure "time of compose down" "$(since "$begin")"
+check "no container is left" test -z "$(docker ps -aq --filter "label=com.docker.compose.project=$COMPOSE_PROJECT_NAME")"
+verdict
