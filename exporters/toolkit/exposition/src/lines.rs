@@ -73,7 +73,7 @@ impl<'a> Lines<'a> {
         for (name, value) in labels.iter() {
             out.push(*next);
             *next = b',';
-            write_name(&self.escaping.apply(&String::from_utf8_lossy(name)), out);
+            write_label_name(&self.escaping.apply_label(&String::from_utf8_lossy(name)), out);
             out.extend_from_slice(b"=\"");
             escape(value, true, out);
             out.push(b'"');
@@ -88,7 +88,7 @@ pub(crate) fn write_exemplar(exemplar: &Exemplar, escaping: Escaping, out: &mut 
         if i > 0 {
             out.push(b',');
         }
-        write_name(&escaping.apply(name), out);
+        write_label_name(&escaping.apply_label(name), out);
         out.extend_from_slice(b"=\"");
         escape(value.as_bytes(), true, out);
         out.push(b'"');
@@ -101,9 +101,17 @@ pub(crate) fn write_exemplar(exemplar: &Exemplar, escaping: Escaping, out: &mut 
     }
 }
 
-/// Appends a name, in quotes if it is not plain.
+/// Appends a metric name, in quotes if it is not plain.
 pub(crate) fn write_name(name: &str, out: &mut Vec<u8>) {
-    if name::is_plain(name) {
+    write_quoted(name, name::is_plain(name), out);
+}
+
+fn write_label_name(name: &str, out: &mut Vec<u8>) {
+    write_quoted(name, name::is_plain_label(name), out);
+}
+
+fn write_quoted(name: &str, plain: bool, out: &mut Vec<u8>) {
+    if plain {
         out.extend_from_slice(name.as_bytes());
     } else {
         out.push(b'"');

@@ -11,9 +11,10 @@ impl Page {
         for f in &self.families {
             let lines = Lines::new(self.family_name(f), escaping, true);
             // A counter's family goes without the suffix that its samples must have; one whose name lacks it cannot be
-            // said to be a counter.
+            // said to be a counter. Differs from expfmt: nor can it where that name is taken, for names stand for one
+            // family.
             let (name, word) = match (f.kind, lines.name().strip_suffix("_total")) {
-                (Kind::Counter, Some(short)) => (short, "counter"),
+                (Kind::Counter, Some(short)) if !self.has(short) => (short, "counter"),
                 (Kind::Counter | Kind::Untyped, _) => (lines.name(), "unknown"),
                 (kind, _) => (lines.name(), kind.word()),
             };

@@ -141,6 +141,15 @@ impl Page {
         std::mem::take(&mut self.parts)
     }
 
+    /// Whether there is a family of this name.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.find(name).is_some()
+    }
+
+    fn find(&self, name: &str) -> Option<usize> {
+        self.families.binary_search_by(|f| self.family_name(f).cmp(name)).ok()
+    }
+
     pub(crate) fn family_name(&self, f: &Merged) -> &str {
         self.name(f.first)
     }
@@ -201,8 +210,7 @@ impl Page {
             let family = self.family_name(&self.families[i]);
             let of = ["_count", "_sum", "_bucket"].iter().find_map(|suffix| {
                 let base = family.strip_suffix(suffix)?;
-                let at = self.families.binary_search_by(|f| self.family_name(f).cmp(base)).ok()?;
-                let kind = self.families[at].kind;
+                let kind = self.families[self.find(base)?].kind;
                 let collides = kind == Kind::Histogram || (kind == Kind::Summary && *suffix != "_bucket");
                 collides.then_some(base)
             });

@@ -81,7 +81,7 @@ fn labels(labels: LabelSet<'_>, escaping: Escaping, to: &mut impl Sink) {
         if plain {
             label(name, value, to);
         } else {
-            label(escaping.apply(&String::from_utf8_lossy(name)).as_bytes(), value, to);
+            label(escaping.apply_label(&String::from_utf8_lossy(name)).as_bytes(), value, to);
         }
     }
 }
@@ -105,7 +105,7 @@ fn number_message(field: Field, v: Value, e: Option<&Exemplar>, escaping: Escapi
 fn exemplar(field: Field, e: &Exemplar, escaping: Escaping, to: &mut impl Sink) {
     to.message(field, |to| {
         for (name, value) in &e.labels {
-            label(escaping.apply(name).as_bytes(), value.as_bytes(), to);
+            label(escaping.apply_label(name).as_bytes(), value.as_bytes(), to);
         }
         to.double(Field(2, "value"), e.value);
         if let Some(t) = e.timestamp_ms {
