@@ -1,15 +1,34 @@
 //! One file a collector; [`ALL`] registers them.
 
+pub(crate) mod arp;
 pub(crate) mod bcache;
+pub(crate) mod conntrack;
+pub(crate) mod cpu;
+pub(crate) mod diskstats;
 pub(crate) mod dmi;
 pub(crate) mod edac;
+pub(crate) mod filefd;
+pub(crate) mod filesystem;
 pub(crate) mod hwmon;
 pub(crate) mod loadavg;
+pub(crate) mod meminfo;
+pub(crate) mod netclass;
+pub(crate) mod netdev;
+pub(crate) mod netstat;
 pub(crate) mod nvme;
+pub(crate) mod os;
 pub(crate) mod powersupplyclass;
+pub(crate) mod pressure;
 pub(crate) mod rapl;
 pub(crate) mod selinux;
+pub(crate) mod sockstat;
+pub(crate) mod softnet;
+pub(crate) mod stat;
 pub(crate) mod thermal_zone;
+pub(crate) mod time;
+pub(crate) mod udp_queues;
+pub(crate) mod uname;
+pub(crate) mod vmstat;
 pub(crate) mod xfs;
 pub(crate) mod zfs;
 #[cfg(test)]
@@ -19,16 +38,35 @@ use exporter::Entry;
 
 /// Every collector, in alphabetical order.
 pub(crate) const ALL: &[Entry] = &[
+    arp::ARP,
     bcache::BCACHE,
+    conntrack::CONNTRACK,
+    cpu::CPU,
+    diskstats::DISKSTATS,
     dmi::DMI,
     edac::EDAC,
+    filefd::FILEFD,
+    filesystem::FILESYSTEM,
     hwmon::HWMON,
     loadavg::LOADAVG,
+    meminfo::MEMINFO,
+    netclass::NETCLASS,
+    netdev::NETDEV,
+    netstat::NETSTAT,
     nvme::NVME,
+    os::OS,
     powersupplyclass::POWERSUPPLYCLASS,
+    pressure::PRESSURE,
     rapl::RAPL,
     selinux::SELINUX,
+    sockstat::SOCKSTAT,
+    softnet::SOFTNET,
+    stat::STAT,
     thermal_zone::THERMAL_ZONE,
+    time::TIME,
+    udp_queues::UDP_QUEUES,
+    uname::UNAME,
+    vmstat::VMSTAT,
     xfs::XFS,
     zfs::ZFS,
 ];

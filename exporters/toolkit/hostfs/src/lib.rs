@@ -9,6 +9,8 @@ mod file;
 mod kept;
 mod kept_set;
 pub mod mounts;
+pub mod netlink;
+mod network;
 pub mod scan;
 mod sources;
 
@@ -17,4 +19,5 @@ pub use error::ReadError;
 pub use file::{Buf, File};
 pub use kept::KeptFile;
 pub use kept_set::{KeptFiles, Round};
+pub use network::Network;
 pub use sources::{Roots, Sources};

@@ -63,6 +63,11 @@ impl Sources {
         self.roots.proc == Path::new("/proc") && self.roots.sys == Path::new("/sys")
     }
 
+    /// Where the host's network is to be read.
+    pub fn network(&self) -> crate::Network {
+        crate::Network::seen_through(self)
+    }
+
     /// A file below procfs.
     pub fn proc(&self, rel: impl AsRef<Path>) -> File<'_> {
         File::new(self, self.roots.proc.join(rel), End::Empty)
@@ -96,6 +101,10 @@ impl Sources {
     /// Any path that is read at each scrape.
     pub fn kept_named(&self, path: impl Into<PathBuf>) -> KeptFile {
         KeptFile::new(path.into(), End::Empty, Arc::clone(&self.budget))
+    }
+    /// A file that was found below one of the roots and is read at each scrape.
+    pub fn kept(&self, file: &File<'_>) -> KeptFile {
+        KeptFile::new(file.path().to_owned(), file.end(), Arc::clone(&self.budget))
     }
     /// A set of files that is found anew at each scrape and read through kept descriptors.
     pub fn kept_files(&self) -> KeptFiles {

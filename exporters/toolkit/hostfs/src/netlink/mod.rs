@@ -1,0 +1,12 @@
+//! Netlink (`Documentation/userspace-api/netlink/intro.rst`): sockets, dumps, and the messages that more than one
+//! exporter reads. Parsers take `&[u8]`, leave out what they do not know and never fail.
+
+mod generic;
+mod link;
+mod socket;
+mod wire;
+
+pub use generic::Family;
+pub use link::{Link, LinkStats, link, links};
+pub use socket::{Channel, NetlinkError, Socket};
+pub use wire::{Attribute, Message, attributes, i32, messages, push_attribute, text, u8, u16, u32, u64};
