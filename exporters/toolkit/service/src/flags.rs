@@ -100,6 +100,10 @@ struct Held {
 }
 
 impl Flags {
+    /// Whether this program has a flag of that name at all: for code that looks at another part's flag.
+    pub fn declares(&self, name: &str) -> bool {
+        self.values.contains_key(name)
+    }
     /// Whether the user (or the environment) gave it.
     pub fn given(&self, name: &str) -> bool {
         self.held(name).is_some_and(|h| h.given)
