@@ -21,32 +21,58 @@ pub struct Mount {
     pub super_options: Vec<u8>,
 }
 
-/// Parses the table; lines that are too short are left out.
-pub fn parse(table: &[u8]) -> impl Iterator<Item = Mount> {
+/// One mount as the kernel wrote it, escapes and all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Line<'a> {
+    /// Major number of the device.
+    pub major: &'a [u8],
+    /// Minor number of the device.
+    pub minor: &'a [u8],
+    /// Root of the mount within its file system.
+    pub root: &'a [u8],
+    /// Where it is mounted.
+    pub mount_point: &'a [u8],
+    /// Per-mount options such as `ro,nosuid`.
+    pub options: &'a [u8],
+    /// File system type.
+    pub fs_type: &'a [u8],
+    /// Device or other source.
+    pub source: &'a [u8],
+    /// Options of the file system itself.
+    pub super_options: &'a [u8],
+}
+
+/// The lines of the table; those that are too short or have no device numbers are left out.
+pub fn lines(table: &[u8]) -> impl Iterator<Item = Line<'_>> {
     scan::lines(table).filter_map(parse_line)
 }
 
-fn parse_line(line: &[u8]) -> Option<Mount> {
+/// Parses the table; lines that are too short are left out.
+pub fn parse(table: &[u8]) -> impl Iterator<Item = Mount> {
+    lines(table).filter_map(|line| {
+        Some(Mount {
+            device_number: (scan::u64(line.major)? as u32, scan::u64(line.minor)? as u32),
+            root: unescape(line.root),
+            mount_point: unescape(line.mount_point),
+            options: line.options.to_vec(),
+            fs_type: line.fs_type.to_vec(),
+            source: unescape(line.source),
+            super_options: line.super_options.to_vec(),
+        })
+    })
+}
+
+fn parse_line(line: &[u8]) -> Option<Line<'_>> {
     let mut fields = line.split(|&b| b == b' ').filter(|f| !f.is_empty());
-    let device = fields.nth(2)?;
-    let (major, minor) = scan::key_value(device, b':')?;
-    let root = unescape(fields.next()?);
-    let mount_point = unescape(fields.next()?);
-    let options = fields.next()?.to_vec();
+    let (major, minor) = scan::key_value(fields.nth(2)?, b':')?;
+    let (root, mount_point, options) = (fields.next()?, fields.next()?, fields.next()?);
     // Optional fields end with a lone "-".
     fields.find(|f| *f == b"-")?;
-    let fs_type = fields.next()?.to_vec();
-    let source = unescape(fields.next().unwrap_or_default());
-    let super_options = fields.next().unwrap_or_default().to_vec();
-    Some(Mount {
-        device_number: (scan::u64(major)? as u32, scan::u64(minor)? as u32),
-        root,
-        mount_point,
-        options,
-        fs_type,
-        source,
-        super_options,
-    })
+    let fs_type = fields.next()?;
+    let source = fields.next().unwrap_or_default();
+    let super_options = fields.next().unwrap_or_default();
+    let numbers = scan::u64(major).and(scan::u64(minor));
+    numbers.map(|_| Line { major, minor, root, mount_point, options, fs_type, source, super_options })
 }
 
 /// Undoes the kernel's octal escapes (`\040` blank, `\011` tab, `\012` newline, `\134` backslash, `\043` hash).
