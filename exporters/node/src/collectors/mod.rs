@@ -24,6 +24,7 @@ pub(crate) mod selinux;
 pub(crate) mod sockstat;
 pub(crate) mod softnet;
 pub(crate) mod stat;
+pub(crate) mod textfile;
 pub(crate) mod thermal_zone;
 pub(crate) mod time;
 pub(crate) mod udp_queues;
@@ -62,6 +63,7 @@ pub(crate) const ALL: &[Entry] = &[
     sockstat::SOCKSTAT,
     softnet::SOFTNET,
     stat::STAT,
+    textfile::TEXTFILE,
     thermal_zone::THERMAL_ZONE,
     time::TIME,
     udp_queues::UDP_QUEUES,
