@@ -44,6 +44,10 @@ pub(crate) fn moved(location: &str, with_body: bool) -> Response {
     response
 }
 
+/// What a client gets that speaks plain HTTP to a TLS port.
+pub(crate) const PLAIN_ON_TLS: &[u8] =
+    b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
+
 /// What a client gets that asks for a protocol other than HTTP/1.
 pub(crate) const VERSION_NOT_SUPPORTED: &[u8] =
     b"HTTP/1.1 505 HTTP Version Not Supported: unsupported protocol version\r\n\

@@ -5,14 +5,18 @@ use crate::connections::{Phase, Place, Slot};
 use crate::gate::Gate;
 use crate::listen::Stream;
 use crate::serve::Shared;
-use hyper::server::conn::http1;
-use hyper_util::rt::TokioIo;
+use hyper::server::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use rustix::net::RecvFlags;
 use std::future::poll_fn;
 use std::io;
+use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, Interest, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::TlsAcceptor;
 
 /// Serves a connection until either side ends it.
 pub(crate) async fn run(stream: Stream, peer: String, shared: Arc<Shared>, place: Place) {
@@ -21,24 +25,57 @@ pub(crate) async fn run(stream: Stream, peer: String, shared: Arc<Shared>, place
         ready = stream.readable() => if ready.is_err() { return },
         () = shared.shutdown.requested() => return,
     }
-    let gate = Gate::new(Arc::clone(&shared), Arc::clone(&place.slot));
-    let ended = match stream {
-        Stream::Tcp(stream) => http1(stream, gate, &shared, &place).await,
-        Stream::Unix(stream) => http1(stream, gate, &shared, &place).await,
+    // Boxed, so that waiting connections do not carry the room that busy ones need.
+    let served = match stream {
+        Stream::Tcp(stream) => Box::pin(serve(stream, &shared, &place)).await,
+        Stream::Unix(stream) => Box::pin(serve(stream, &shared, &place)).await,
     };
-    if let Err(error) = ended {
-        tracing::debug!(peer, err = %error, "Connection ended");
+    match served {
+        Ok(()) => {}
+        Err(Ended::Handshake(error)) => {
+            if let Some(suppressed) = shared.complaints.take() {
+                tracing::warn!(peer, err = error, suppressed, "TLS handshake failed");
+            }
+        }
+        Err(Ended::Http(error)) => tracing::debug!(peer, err = %error, "Connection ended"),
     }
 }
 
-async fn http1<S>(stream: S, gate: Gate, shared: &Shared, place: &Place) -> Result<(), hyper::Error>
+/// Why a connection ended before its time.
+enum Ended {
+    Handshake(String),
+    Http(hyper::Error),
+}
+
+async fn serve<S: Duplex>(stream: S, shared: &Arc<Shared>, place: &Place) -> Result<(), Ended> {
+    let Some(web) = shared.web.as_ref().filter(|web| web.tls_on()) else {
+        return http1(stream, shared, place).await.map_err(Ended::Http);
+    };
+    if stream.speaks_plain() {
+        Watched::new(stream, Arc::clone(&place.slot)).hang_up(answer::PLAIN_ON_TLS).await;
+        return Err(Ended::Handshake("client sent an HTTP request to an HTTPS server".to_owned()));
+    }
+    let config = web.tls().map_err(|e| Ended::Handshake(e.to_string()))?;
+    let shaken = TlsAcceptor::from(config).accept(stream).await;
+    let tunnel = shaken.map_err(|e| Ended::Handshake(e.to_string()))?;
+    if tunnel.get_ref().1.alpn_protocol() == Some(b"h2") {
+        return http2(tunnel, shared, place).await.map_err(Ended::Http);
+    }
+    http1(tunnel, shared, place).await.map_err(Ended::Http)
+}
+
+async fn http1<S>(stream: S, shared: &Arc<Shared>, place: &Place) -> Result<(), hyper::Error>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let gate = Gate::new(Arc::clone(shared), Arc::clone(&place.slot));
     let watched = Watched::new(stream, Arc::clone(&place.slot));
     let mut connection = http1::Builder::new()
         .title_case_headers(true)
         .max_buf_size(shared.limits().header_bytes)
+        // A client that has sent all it has to say still wants its answer.
+        .half_close(true)
+        // The table of connections keeps the time.
         .header_read_timeout(None)
         .serve_connection(TokioIo::new(watched), gate);
     let mut draining = false;
@@ -52,9 +89,50 @@ where
         }
     };
     let watched = connection.into_parts().io.into_inner();
-    watched.hang_up().await;
+    let last_words = if watched.not_http1 { answer::VERSION_NOT_SUPPORTED } else { b"" };
+    watched.hang_up(last_words).await;
     ended
 }
+
+async fn http2<S>(stream: S, shared: &Arc<Shared>, place: &Place) -> Result<(), hyper::Error>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    // Its frames come between requests too: only the idle time-out and the write stall count.
+    place.slot.enter(Phase::Idle);
+    let gate = Gate::new(Arc::clone(shared), Arc::clone(&place.slot));
+    let mut watched = Watched::new(stream, Arc::clone(&place.slot));
+    watched.by_frames = true;
+    let header_bytes = u32::try_from(shared.limits().header_bytes).unwrap_or(u32::MAX);
+    let connection = http2::Builder::new(TokioExecutor::new())
+        .max_header_list_size(header_bytes)
+        .max_concurrent_streams(MOST_STREAMS)
+        .serve_connection(TokioIo::new(watched), gate);
+    let mut connection = std::pin::pin!(connection);
+    let mut draining = false;
+    loop {
+        tokio::select! {
+            ended = connection.as_mut() => return ended,
+            () = shared.shutdown.requested(), if !draining => {
+                draining = true;
+                connection.as_mut().graceful_shutdown();
+            }
+        }
+    }
+}
+
+/// A socket that can be looked into.
+trait Duplex: AsyncRead + AsyncWrite + AsFd + Unpin + Send + 'static {
+    /// Whether what has arrived starts like an HTTP request and not like a TLS one.
+    fn speaks_plain(&self) -> bool {
+        let mut first = [0; 1];
+        let peeked = rustix::net::recv(self, &mut first, RecvFlags::PEEK | RecvFlags::DONTWAIT);
+        peeked.is_ok_and(|(n, _)| n == 1) && first[0].is_ascii_uppercase()
+    }
+}
+
+impl Duplex for TcpStream {}
+impl Duplex for UnixStream {}
 
 /// A stream that tells its [`Slot`] what the client does.
 struct Watched<S> {
@@ -64,18 +142,20 @@ struct Watched<S> {
     ended: bool,
     /// A request line named a protocol that is not HTTP/1.
     not_http1: bool,
+    /// HTTP/2 is spoken.
+    by_frames: bool,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Watched<S> {
     fn new(inner: S, slot: Arc<Slot>) -> Self {
-        Self { inner, slot, ended: false, not_http1: false }
+        Self { inner, slot, ended: false, not_http1: false, by_frames: false }
     }
 
     /// Ends the connection so that the last answer arrives: closing a socket with unread input makes the kernel reset
     /// the connection, which can destroy an answer on its way. So our end is closed first and the rest is read away.
-    async fn hang_up(mut self) {
+    async fn hang_up(mut self, last_words: &[u8]) {
         self.slot.enter(Phase::Closing);
-        if self.not_http1 && self.inner.write_all(answer::VERSION_NOT_SUPPORTED).await.is_err() {
+        if self.inner.write_all(last_words).await.is_err() {
             return;
         }
         if self.inner.shutdown().await.is_err() || self.ended {
@@ -99,7 +179,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         let read = &buf.filled()[before..];
         if read.is_empty() {
             self.ended = true;
-        } else if matches!(self.slot.phase(), Phase::Fresh | Phase::Idle) {
+        } else if !self.by_frames && matches!(self.slot.phase(), Phase::Fresh | Phase::Idle) {
             self.slot.enter(Phase::Header);
             if names_other_protocol(read) {
                 self.not_http1 = true;
@@ -166,6 +246,8 @@ fn names_other_protocol(bytes: &[u8]) -> bool {
     }
 }
 
+/// Requests at once on one HTTP/2 connection.
+const MOST_STREAMS: u32 = 64;
 /// What is read away at most after an answer that ended a connection.
 const LINGER_BYTES: usize = 4 << 20;
 

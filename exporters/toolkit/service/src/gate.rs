@@ -5,6 +5,7 @@ use crate::body::{Answer, Arriving};
 use crate::connections::Slot;
 use crate::path::{self, Seen};
 use crate::serve::Shared;
+use crate::web::Headers;
 use axum::body::Body;
 use axum::http::uri::PathAndQuery;
 use axum::http::{Method, Request, StatusCode, Uri, Version, header};
@@ -54,7 +55,16 @@ async fn answer(shared: &Shared, request: Request<Incoming>) -> Response {
     if request.method() == Method::OPTIONS && request.uri().path() == "*" {
         return Response::new(Body::empty());
     }
-    route(shared, request).await
+    let headers = match &shared.web {
+        Some(web) => match web.admit(request.headers()).await {
+            Ok(headers) => headers,
+            Err(refusal) => return refusal,
+        },
+        None => Headers::default(),
+    };
+    let mut response = route(shared, request).await;
+    headers.set(response.headers_mut());
+    response
 }
 
 async fn route(shared: &Shared, request: Request<Incoming>) -> Response {

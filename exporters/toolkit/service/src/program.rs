@@ -2,6 +2,7 @@
 
 use crate::command_line;
 use crate::flags::{Flag, FlagKind, Flags};
+use crate::healthcheck;
 use crate::help;
 use std::ffi::OsString;
 use std::fmt;
@@ -22,7 +23,7 @@ pub struct Program {
     pub listen: &'static str,
     /// Its own flags; those of logs and listeners are added.
     pub flags: Vec<&'static Flag>,
-    /// Its subcommands; `healthcheck` is added.
+    /// Its subcommands; `healthcheck` is one from the start.
     pub commands: Vec<Command>,
     /// Whether `-long.flag` is taken for `--long.flag`, with a notice, as exporters of Go's own flag package had it.
     pub single_dash: bool,
@@ -41,7 +42,7 @@ impl Program {
             version,
             listen,
             flags: Vec::new(),
-            commands: Vec::new(),
+            commands: vec![healthcheck::command()],
             single_dash: false,
             workers: 0,
         }

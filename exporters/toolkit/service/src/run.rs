@@ -7,8 +7,11 @@ use crate::logs::Logs;
 use crate::program::{Asked, Program};
 use crate::serve::{Config, serve};
 use crate::shutdown::Stop;
+use crate::web::WebConfig;
 use std::io::Write as _;
+use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
@@ -55,14 +58,13 @@ where
     let served = runtime.block_on(async {
         let (stop, shutdown) = Stop::new();
         let setup = Setup { flags, version: program.version, shutdown: shutdown.clone() };
-        let listeners = listeners(&setup.flags)?;
+        // All that can be wrong is found before anything listens.
+        let web = web_config(&setup.flags)?;
         let app = build(&setup)?;
-        for listener in &listeners {
-            tracing::info!(address = listener.address(), "Listening on");
-            tracing::info!(http2 = false, address = listener.address(), "TLS is disabled.");
-        }
+        let listeners = listeners(&setup.flags)?;
+        announce(&listeners, web.as_deref());
         tokio::spawn(signals(stop)?);
-        let config = Config { name: program.title.to_owned(), ..Config::default() };
+        let config = Config { name: program.title.to_owned(), web, ..Config::default() };
         serve(listeners, app, config, shutdown).await
     });
     // A thread that is stuck in the kernel must not keep the process.
@@ -80,6 +82,33 @@ fn runtime(workers: usize) -> std::io::Result<Runtime> {
         builder.worker_threads(workers);
     }
     builder.enable_all().thread_name("worker").build()
+}
+
+fn web_config(flags: &Flags) -> Result<Option<Arc<WebConfig>>, StartError> {
+    let path = flags.text("web.config.file");
+    if path.is_empty() {
+        return Ok(None);
+    }
+    let opened = WebConfig::open(Path::new(path));
+    opened.map(|web| Some(Arc::new(web))).map_err(|e| StartError::new(format_args!("--web.config.file: {e}")))
+}
+
+/// Says what is served where, in the toolkit's words.
+fn announce(listeners: &[Listener], web: Option<&WebConfig>) {
+    for listener in listeners {
+        tracing::info!(address = listener.address(), "Listening on");
+    }
+    if let Some(web) = web {
+        web.announce();
+    }
+    let http2 = web.is_some_and(WebConfig::http2);
+    for listener in listeners {
+        if web.is_some_and(WebConfig::tls_on) {
+            tracing::info!(http2, address = listener.address(), "TLS is enabled.");
+        } else {
+            tracing::info!(http2, address = listener.address(), "TLS is disabled.");
+        }
+    }
 }
 
 fn listeners(flags: &Flags) -> Result<Vec<Listener>, StartError> {

@@ -7,6 +7,7 @@ use crate::landing;
 use crate::listen::Listener;
 use crate::logs::Quota;
 use crate::shutdown::Shutdown;
+use crate::web::WebConfig;
 use axum::Router;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,12 +20,17 @@ pub struct Config {
     pub name: String,
     /// Time-outs and caps.
     pub limits: Limits,
+    /// TLS, logins, headers and rate limit.
+    pub web: Option<Arc<WebConfig>>,
 }
 
 /// What all connections of a service share.
 pub(crate) struct Shared {
     pub(crate) router: Router,
+    pub(crate) web: Option<Arc<WebConfig>>,
     pub(crate) connections: Arc<Connections>,
+    /// Handshakes that fail are worth a line, not a disk full of them.
+    pub(crate) complaints: Quota,
     pub(crate) shutdown: Shutdown,
 }
 
@@ -43,7 +49,9 @@ pub async fn serve(listeners: Vec<Listener>, app: App, config: Config, shutdown:
     let connections = Connections::new(config.limits);
     let shared = Arc::new(Shared {
         router: landing::routes(router, landing, &config.name, ready),
+        web: config.web,
         connections: Arc::clone(&connections),
+        complaints: Quota::per_minute(10),
         shutdown: shutdown.clone(),
     });
     let watch = {
