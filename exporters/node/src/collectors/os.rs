@@ -48,14 +48,13 @@ impl Collector for Os {
     fn collect(&self, cx: &mut Cx<'_>, out: &mut Part) -> Result<(), CollectError> {
         let identity = identify(cx)?.ok_or(CollectError::NoData)?;
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let known = match known.filter(|k| k.identity == identity) {
-            Some(known) => known,
-            None => {
-                let release = parse(cx.sources.rootfs(identity.path).read(cx.buf)?);
-                let known = Arc::new(Known { identity, release });
-                *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&known));
-                known
-            }
+        let known = if let Some(known) = known.filter(|k| k.identity == identity) {
+            known
+        } else {
+            let release = parse(cx.sources.rootfs(identity.path).read(cx.buf)?);
+            let known = Arc::new(Known { identity, release });
+            *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&known));
+            known
         };
         known.release.emit(out);
         match known.release.support_end {

@@ -32,7 +32,7 @@ impl Info {
                     ("cachesize", cpu.cache_size),
                     ("core", cpu.core_id),
                     ("cpu", number.as_bytes()),
-                    ("family", cpu.cpu_family),
+                    ("family", cpu.family),
                     ("microcode", cpu.microcode),
                     ("model", cpu.model),
                     ("model_name", cpu.model_name),
@@ -74,7 +74,7 @@ struct CpuInfo<'a> {
 struct Cpu<'a> {
     processor: u64,
     vendor: &'a [u8],
-    cpu_family: &'a [u8],
+    family: &'a [u8],
     model: &'a [u8],
     model_name: &'a [u8],
     stepping: &'a [u8],
@@ -120,7 +120,7 @@ fn parse(text: &[u8]) -> CpuInfo<'_> {
             // PowerPC: `model` after the last CPU is that of the machine.
             b"cpu" => (cpu.vendor, power) = (value, true),
             b"model" if !power => cpu.model = value,
-            b"cpu family" | b"CPU Family" => cpu.cpu_family = value,
+            b"cpu family" | b"CPU Family" => cpu.family = value,
             b"model name" | b"Model Name" | b"cpu model" | b"Processor" | b"isa" => cpu.model_name = value,
             b"stepping" => cpu.stepping = value,
             b"microcode" => cpu.microcode = value,

@@ -68,7 +68,7 @@ impl Ticks {
 
     pub(super) fn emit(&self, guest: bool, out: &mut Part) {
         let families: &[(&Desc, &[(&str, usize)])] = &[(&SECONDS, &MODES), (&GUEST_SECONDS, &GUEST_MODES)];
-        for (desc, modes) in &families[..1 + usize::from(guest)] {
+        for (desc, modes) in &families[..=usize::from(guest)] {
             let mut family = out.family(desc);
             for &at in &self.order {
                 let shown = &self.cpus[at];

@@ -35,7 +35,7 @@ struct Known {
 
 struct Core {
     package: String,
-    core: String,
+    id: String,
     throttles: KeptFile,
 }
 
@@ -57,7 +57,7 @@ impl Topology {
         }
         for core in &known.cores {
             if let Some(count) = read_count(&core.throttles, cx.buf) {
-                let labels: [(&str, &[u8]); 2] = [("core", core.core.as_bytes()), ("package", core.package.as_bytes())];
+                let labels: [(&str, &[u8]); 2] = [("core", core.id.as_bytes()), ("package", core.package.as_bytes())];
                 out.family(&CORE_THROTTLES).sample(&labels, count);
             }
         }
@@ -128,7 +128,7 @@ impl Topology {
             cores: cores
                 .into_iter()
                 .filter_map(|((package, core), file)| {
-                    Some(Core { package: package.to_string(), core: core.to_string(), throttles: file? })
+                    Some(Core { package: package.to_string(), id: core.to_string(), throttles: file? })
                 })
                 .collect(),
             packages: packages

@@ -75,7 +75,7 @@ pub(super) struct Changes {
 impl Changes {
     /// Whether something may have changed since the last call.
     pub(super) fn changed(&mut self, sources: &Sources, now: SystemTime) -> bool {
-        let modified = sources.udev("").metadata().and_then(|m| Ok(m.modified().ok())).ok().flatten();
+        let modified = sources.udev("").metadata().ok().and_then(|m| m.modified().ok());
         if modified.is_some() && modified == self.settled {
             return false;
         }

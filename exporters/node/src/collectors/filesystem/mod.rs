@@ -145,7 +145,7 @@ impl Filesystem {
     fn patience(&self, cx: &Cx<'_>) -> Instant {
         let now = Instant::now();
         let left = cx.deadline.saturating_duration_since(now);
-        now + self.mount_timeout.min(left - left / 5)
+        now + self.mount_timeout.min(left * 4 / 5)
     }
 }
 

@@ -202,7 +202,7 @@ impl Shared {
             }
             for (scrape, place) in asked.by {
                 if let Some(scrape) = state.scrapes.get_mut(&scrape) {
-                    scrape.outcomes[place] = Outcome::Answered(answer.clone());
+                    scrape.outcomes[place] = Outcome::Answered(answer);
                     scrape.unanswered -= 1;
                 }
             }

@@ -157,7 +157,7 @@ mod tests {
             for count in [0, 0, 0, times.len() as u32, 2, 9] {
                 block.extend(count.to_be_bytes());
             }
-            times.iter().for_each(|t| block.extend(t.to_be_bytes()));
+            block.extend(times.iter().flat_map(|t| t.to_be_bytes()));
             block.extend((0..times.len()).map(|i| u8::from(i % 2 == 0)));
             for (offset, is_dst, name) in [(3600i32, 0u8, 0u8), (7200, 1, 4)] {
                 block.extend(offset.to_be_bytes());
