@@ -23,6 +23,6 @@ pub use number::write_float;
 pub use page::{Conflict, Page};
 pub use parse::{
     ParseError, ParsedFamily, ParsedSample, ParsedValue, parse_openmetrics, parse_openmetrics_into, parse_protobuf,
-    parse_text,
+    parse_text, parse_text_legacy,
 };
 pub use part::{Family, Part};

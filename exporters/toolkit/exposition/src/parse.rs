@@ -11,7 +11,7 @@ mod text;
 
 pub use openmetrics::{parse_openmetrics, parse_openmetrics_into};
 pub use protobuf::parse_protobuf;
-pub use text::parse_text;
+pub use text::{parse_text, parse_text_legacy};
 
 /// Why a page was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

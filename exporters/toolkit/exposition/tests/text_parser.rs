@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test")]
 
-use exposition::{Format, Kind, Page, ParsedValue, Part, parse_text};
+use exposition::{Format, Kind, Page, ParsedValue, Part, parse_text, parse_text_legacy};
 
 /// A page as it comes out again.
 fn rewritten(page: &str) -> String {
@@ -236,4 +236,18 @@ fn refusals_name_the_line() {
         "text format parsing error in line 1: invalid label value \"\\xbd\""
     );
     assert_eq!(refusal(b"{\"\xbd\"} 3\n"), "text format parsing error in line 1: invalid label name \"\\xbd\"");
+}
+
+#[test]
+fn legacy_names_alone_where_it_is_asked() {
+    for (page, error) in [
+        ("# HELP \"my.metric\" x\n", "line 1: invalid metric name \"my.metric\""),
+        ("{\"one.name\",\"another.name\"} 3.14", "line 1: invalid metric name \"one.name\""),
+        ("\"a b\" 1\n", "line 1: invalid metric name \"a b\""),
+        ("m{\"foo\"=\"bar\", \"dotted.label\"=\"bla\"} 1\n", "line 1: invalid label name \"dotted.label\""),
+    ] {
+        let got = parse_text_legacy(page.as_bytes()).unwrap_err().to_string();
+        assert_eq!(got, format!("text format parsing error in {error}"), "{page}");
+    }
+    assert_eq!(parse_text_legacy(b"{\"quoted\",\"label\"=\"1\"} 1\na:b 2\n").unwrap().len(), 2);
 }

@@ -1,16 +1,19 @@
 //! A place in a text page, and the tokens that text 0.0.4 and OpenMetrics share.
 
 use super::{ParseError, quote};
+use crate::name;
 
 /// Reads bytes one after the other and knows the line for errors.
 pub(super) struct Cursor<'a> {
     pub(super) rest: &'a [u8],
     pub(super) line: usize,
+    /// Whether only the names are taken that need no quotes.
+    pub(super) plain_names: bool,
 }
 
 impl<'a> Cursor<'a> {
     pub(super) fn new(input: &'a [u8]) -> Self {
-        Self { rest: input, line: 0 }
+        Self { rest: input, line: 0, plain_names: false }
     }
 
     pub(super) fn fail<T>(&self, what: impl Into<String>) -> Result<T, ParseError> {
@@ -85,6 +88,15 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// Refuses a metric name that is not allowed here.
+    pub(super) fn check_metric(&self, name: &str) -> Result<(), ParseError> {
+        self.check(!self.plain_names || name::is_plain(name), "metric", name)
+    }
+
+    fn check(&self, allowed: bool, what: &str, name: &str) -> Result<(), ParseError> {
+        if allowed { Ok(()) } else { self.fail(format!("invalid {what} name {}", quote::text(name.as_bytes()))) }
+    }
+
     /// The text up to the closing quote, which is taken too.
     pub(super) fn quoted(&mut self, what: &str) -> Result<Vec<u8>, ParseError> {
         let mut text = Vec::new();
@@ -140,12 +152,9 @@ impl<'a> Cursor<'a> {
                 b',' | b'}' if name.is_some() => {
                     return self.fail(format!("multiple metric names for metric {}", metric(name)));
                 }
-                b',' => {
-                    self.skip(1);
-                    *name = Some(label);
-                    continue;
-                }
-                b'}' => {
+                found @ (b',' | b'}') => {
+                    self.check_metric(&label)?;
+                    self.skip(usize::from(found == b','));
                     *name = Some(label);
                     continue;
                 }
@@ -154,6 +163,7 @@ impl<'a> Cursor<'a> {
             if label == "__name__" {
                 return self.fail("label name \"__name__\" is reserved");
             }
+            self.check(!self.plain_names || name::is_plain_label(&label), "label", &label)?;
             if labels.iter().any(|(n, _)| *n == label) {
                 return self.fail(format!("duplicate label names for metric {}", metric(name)));
             }

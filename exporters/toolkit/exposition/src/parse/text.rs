@@ -7,13 +7,18 @@ use std::collections::HashMap;
 
 /// Parses a page. Families without samples are left out, the others stand in order of their first line.
 pub fn parse_text(page: &[u8]) -> Result<Vec<ParsedFamily>, ParseError> {
-    let mut parser = Parser {
-        at: Cursor::new(page),
-        families: Vec::new(),
-        typed: Vec::new(),
-        by_name: HashMap::new(),
-        composites: Index::new(),
-    };
+    parse(Cursor::new(page))
+}
+
+/// As [`parse_text`], but refuses metric and label names outside `[a-zA-Z0-9_:]`, as Go does under its legacy
+/// validation: the node exporter's textfile collector among others.
+pub fn parse_text_legacy(page: &[u8]) -> Result<Vec<ParsedFamily>, ParseError> {
+    parse(Cursor { plain_names: true, ..Cursor::new(page) })
+}
+
+fn parse(at: Cursor<'_>) -> Result<Vec<ParsedFamily>, ParseError> {
+    let mut parser =
+        Parser { at, families: Vec::new(), typed: Vec::new(), by_name: HashMap::new(), composites: Index::new() };
     loop {
         parser.at.line += 1;
         parser.at.skip_blanks();
@@ -58,6 +63,7 @@ impl Parser<'_> {
         if name.is_empty() || !is_blank(self.at.peek()?) {
             return self.at.fail("invalid metric name in comment");
         }
+        self.at.check_metric(&name)?;
         let (family, _) = self.family(name);
         self.at.skip_blanks();
         if self.at.take(b'\n')? {
@@ -111,6 +117,7 @@ impl Parser<'_> {
             if outside.is_empty() {
                 return self.at.fail("invalid metric name");
             }
+            self.at.check_metric(&outside)?;
             name = Some(outside);
             self.at.skip_blanks();
         }
