@@ -152,6 +152,7 @@ const EXACT: u64 = 1 << 53;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn float(f: f64) -> String {
         let mut out = Vec::new();
@@ -197,5 +198,43 @@ mod tests {
         let mut out = Vec::new();
         write_value(Value::I64(-12_000_000), &mut out);
         assert_eq!(out, b"-1.2e+07");
+    }
+
+    /// The layout of Go's 'g' from the shortest digits that std finds.
+    fn expected(f: f64) -> String {
+        let text = format!("{:e}", f.abs());
+        let (digits, exponent) = text.split_once('e').unwrap();
+        let exponent: i32 = exponent.parse().unwrap();
+        let sign = if f < 0.0 { "-" } else { "" };
+        if (-4..6).contains(&exponent) {
+            return format!("{sign}{}", f.abs());
+        }
+        let direction = if exponent < 0 { '-' } else { '+' };
+        format!("{sign}{digits}e{direction}{:02}", exponent.abs())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(200) })]
+        #[test]
+        fn any_float_is_laid_out_as_go_does(bits in any::<u64>(), near in -1e7..1e7f64, small in -1e-3..1e-3f64) {
+            for f in [f64::from_bits(bits), near, small, near.trunc(), (near * 100.0).round() / 100.0] {
+                if f.is_finite() && f != 0.0 {
+                    prop_assert_eq!(float(f), expected(f));
+                }
+                let mut dotted = Vec::new();
+                write_float_dotted(f, &mut dotted);
+                let dotted = String::from_utf8(dotted).unwrap();
+                prop_assert!(dotted.contains(['.', 'e', 'n', 'N']), "{}", dotted);
+                prop_assert!(f.is_nan() || dotted.parse::<f64>().unwrap().partial_cmp(&f).is_some_and(std::cmp::Ordering::is_eq));
+            }
+        }
+
+        #[test]
+        fn any_integer_is_the_float_it_becomes(n in any::<i64>(), shift in 0u32..64) {
+            let n = n >> shift;
+            let mut out = Vec::new();
+            write_value(Value::I64(n), &mut out);
+            prop_assert_eq!(String::from_utf8(out).unwrap(), float(n as f64));
+        }
     }
 }
