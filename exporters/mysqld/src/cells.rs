@@ -20,7 +20,7 @@ pub(crate) enum Cells<'a> {
 
 impl<'a> Cells<'a> {
     /// Number of columns.
-    pub(crate) fn len(&self) -> usize {
+    pub(crate) fn len(self) -> usize {
         match self {
             Self::Row(row) => row.len(),
             #[cfg(test)]
@@ -29,7 +29,7 @@ impl<'a> Cells<'a> {
     }
 
     /// A column's name; empty if there is no such column.
-    pub(crate) fn name(&self, column: usize) -> Cow<'a, str> {
+    pub(crate) fn name(self, column: usize) -> Cow<'a, str> {
         match self {
             Self::Row(row) => row.columns_ref().get(column).map_or(Cow::Borrowed(""), |c| c.name_str()),
             #[cfg(test)]
@@ -38,12 +38,12 @@ impl<'a> Cells<'a> {
     }
 
     /// The column of this name, case not regarded.
-    pub(crate) fn find(&self, name: &str) -> Option<usize> {
+    pub(crate) fn find(self, name: &str) -> Option<usize> {
         (0..self.len()).find(|&i| self.name(i).eq_ignore_ascii_case(name))
     }
 
     /// A cell's text; nothing for NULL and for a column that is not there.
-    pub(crate) fn get(&self, column: usize) -> Option<&'a [u8]> {
+    pub(crate) fn get(self, column: usize) -> Option<&'a [u8]> {
         match self {
             Self::Row(row) => match row.as_ref(column) {
                 Some(mysql_async::Value::Bytes(bytes)) => Some(bytes),
@@ -55,32 +55,32 @@ impl<'a> Cells<'a> {
     }
 
     /// A cell's text, empty for NULL.
-    pub(crate) fn text(&self, column: usize) -> &'a [u8] {
+    pub(crate) fn text(self, column: usize) -> &'a [u8] {
         self.get(column).unwrap_or_default()
     }
 
     /// The cell of a named column, empty for NULL or when there is no such column.
-    pub(crate) fn named(&self, name: &str) -> &'a [u8] {
+    pub(crate) fn named(self, name: &str) -> &'a [u8] {
         self.find(name).map_or(&[], |i| self.text(i))
     }
 
     /// A cell's number of any sign.
-    pub(crate) fn number(&self, column: usize) -> Result<Value, Odd> {
+    pub(crate) fn number(self, column: usize) -> Result<Value, Odd> {
         self.get(column).and_then(number).ok_or(Odd)
     }
 
     /// A cell's number, which cannot be negative.
-    pub(crate) fn count(&self, column: usize) -> Result<Value, Odd> {
+    pub(crate) fn count(self, column: usize) -> Result<Value, Odd> {
         self.number(column).and_then(|v| if v.as_f64() < 0.0 { Err(Odd) } else { Ok(v) })
     }
 
     /// A number that is not negative, 0 for NULL.
-    pub(crate) fn count_or_zero(&self, column: usize) -> Result<Value, Odd> {
+    pub(crate) fn count_or_zero(self, column: usize) -> Result<Value, Odd> {
         if self.get(column).is_none() { Ok(Value::U64(0)) } else { self.count(column) }
     }
 
     /// Picoseconds, in seconds.
-    pub(crate) fn picoseconds(&self, column: usize) -> Result<Value, Odd> {
+    pub(crate) fn picoseconds(self, column: usize) -> Result<Value, Odd> {
         self.count(column).map(|v| Value::F64(v.as_f64() / 1e12))
     }
 }

@@ -168,7 +168,7 @@ async fn ask(
             match result.next().await {
                 Ok(Some(row)) => {
                     latest = Instant::now();
-                    if job.run.row(&Cells::Row(&row), &mut job.part).is_err() {
+                    if job.run.row(Cells::Row(&row), &mut job.part).is_err() {
                         job.odd += 1;
                     }
                 }

@@ -4,6 +4,7 @@ mod account;
 mod accounts;
 mod cells;
 mod collectors;
+mod doctor;
 mod drive;
 mod dsn;
 mod my_cnf;
@@ -14,13 +15,16 @@ mod server;
 mod session;
 mod target;
 
-use service::Program;
+use service::{Command, Program};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let program =
-        Program::new("mysqld_exporter", "MySQLd Exporter", "Prometheus exporter for MySQL server metrics", ":9104")
-            .flags(options::FLAGS)
-            .flags(collectors::ALL.iter().flat_map(|e| std::iter::once(&e.switch).chain(e.flags)));
+    let about = "Prometheus exporter for MySQL server metrics";
+    let program = Program::new("mysqld_exporter", "MySQLd Exporter", about, ":9104")
+        .flags(options::FLAGS)
+        .flags(collectors::ALL.iter().flat_map(|e| std::iter::once(&e.switch).chain(e.flags)))
+        .command(Command::new("doctor", "Say what works on the server and which grants are missing.", |flags, _| {
+            doctor::run(flags)
+        }));
     exporter::run(program, pages::build)
 }

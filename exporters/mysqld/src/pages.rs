@@ -268,7 +268,7 @@ impl Scraper for Pages {
     }
 }
 
-fn from_environment(name: &str) -> Option<String> {
+pub(crate) fn from_environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
@@ -277,8 +277,8 @@ const DURATION: Desc = Desc::gauge("mysql_exporter_collector_duration_seconds", 
 const SUCCESS: Desc =
     Desc::gauge("mysql_exporter_collector_success", "mysqld_exporter: Whether a collector succeeded.");
 const SWEEP_PERIOD: Duration = Duration::from_secs(10);
-const LONGEST: Duration = Duration::from_secs(600);
+const LONGEST: Duration = Duration::from_mins(10);
 /// For a scraper that names a time-out which is none.
-const UNBOUNDED: Duration = Duration::from_secs(120);
+const UNBOUNDED: Duration = Duration::from_mins(2);
 const MOST_SPARE: usize = 16;
 const LARGEST_SPARE: usize = 4096;

@@ -4,6 +4,7 @@ use crate::account::{Account, Address, TlsMode};
 use crate::server::Server;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, DriverError, Error};
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -114,15 +115,12 @@ async fn connect(account: &Account, deadline: Instant) -> Result<Conn, ConnectEr
     let deadline = account.connect_timeout.map_or(deadline, |t| deadline.min(Instant::now() + t));
     // The driver speaks no TLS on a Unix socket, where there is nobody to listen in.
     let tls = account.tls.mode != TlsMode::Off && !matches!(account.address, Address::Unix(_));
-    match dial(account, tls, deadline).await {
-        Err(DialError::Driver(Error::Driver(DriverError::NoClientSslFlagFromServer)))
-            if account.tls.mode == TlsMode::Preferred =>
-        {
-            dial(account, false, deadline).await
-        }
-        other => other,
+    let mut dialled = dial(account, tls, deadline).await;
+    let plain = matches!(&dialled, Err(DialError::Driver(Error::Driver(DriverError::NoClientSslFlagFromServer))));
+    if plain && account.tls.mode == TlsMode::Preferred {
+        dialled = dial(account, false, deadline).await;
     }
-    .map_err(|e| match e {
+    dialled.map_err(|e| match e {
         DialError::Driver(e) => e.into(),
         DialError::Timeout => ConnectError::Timeout,
     })
@@ -135,13 +133,11 @@ enum DialError {
 
 async fn dial(account: &Account, tls: bool, deadline: Instant) -> Result<Conn, DialError> {
     let mut dialling = Conn::new(account.opts(tls));
-    match timeout_at(deadline, &mut dialling).await {
-        Ok(result) => result.map_err(DialError::Driver),
-        Err(_) => {
-            abandon(dialling);
-            Err(DialError::Timeout)
-        }
+    if let Ok(result) = timeout_at(deadline, &mut dialling).await {
+        return result.map_err(DialError::Driver);
     }
+    abandon(dialling);
+    Err(DialError::Timeout)
 }
 
 /// Sets the session's variables and asks what server this is.
@@ -149,13 +145,13 @@ async fn prepare(conn: &mut Conn, account: &Account, settings: &SessionSettings)
     // After init_connect, which may have chosen another character set: names come as UTF-8.
     let mut sql = String::from("SET NAMES utf8mb4");
     if let Some(seconds) = settings.lock_wait_timeout {
-        sql.push_str(&format!(";SET SESSION lock_wait_timeout={seconds}"));
+        let _ = write!(sql, ";SET SESSION lock_wait_timeout={seconds}");
     }
     if settings.log_slow_filter {
         sql.push_str(";SET SESSION log_slow_filter='tmp_table_on_disk,filesort_on_disk'");
     }
     for (name, value) in &account.session {
-        sql.push_str(&format!(";SET SESSION {name}={value}"));
+        let _ = write!(sql, ";SET SESSION {name}={value}");
     }
     sql.push_str(";SELECT @@version,@@version_comment");
     let mut texts = (String::new(), String::new());

@@ -326,15 +326,12 @@ impl Target {
             return;
         }
         let target = &self.account.address;
-        match error {
-            Some(err) => {
-                tracing::error!(target_server = %target, collector = about, err = %err, "Error from scraper");
-                memory.errors.insert(about, err);
-            }
-            None => {
-                tracing::info!(target_server = %target, collector = about, "works again");
-                memory.errors.remove(about);
-            }
+        if let Some(err) = error {
+            tracing::error!(target_server = %target, collector = about, err = %err, "Error from scraper");
+            memory.errors.insert(about, err);
+        } else {
+            tracing::info!(target_server = %target, collector = about, "works again");
+            memory.errors.remove(about);
         }
     }
 }

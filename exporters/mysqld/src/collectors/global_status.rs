@@ -37,7 +37,7 @@ impl Run for Statuses {
         (!std::mem::replace(&mut self.asked, true)).then_some(Cow::Borrowed("SHOW GLOBAL STATUS"))
     }
 
-    fn row(&mut self, cells: &Cells<'_>, out: &mut Part) -> Result<(), Odd> {
+    fn row(&mut self, cells: Cells<'_>, out: &mut Part) -> Result<(), Odd> {
         let name = std::str::from_utf8(cells.text(0)).map_err(|_| Odd)?;
         let text = cells.text(1);
         if let Some(value) = reading(text) {
@@ -85,11 +85,9 @@ fn emit(name: &mut String, value: Value, out: &mut Part) {
         return;
     }
     for (prefix, desc, label) in &FOLDED {
-        if let Some(rest) = name.strip_prefix(prefix) {
-            if !rest.is_empty() {
-                out.family(desc).sample(&[(label, rest.as_bytes())], value);
-                return;
-            }
+        if let Some(rest) = name.strip_prefix(prefix).filter(|r| !r.is_empty()) {
+            out.family(desc).sample(&[(label, rest.as_bytes())], value);
+            return;
         }
     }
     name.insert_str(0, "mysql_global_status_");

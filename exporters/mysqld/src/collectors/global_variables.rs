@@ -38,7 +38,7 @@ impl Run for Variables {
         (!std::mem::replace(&mut self.asked, true)).then_some(Cow::Borrowed("SHOW GLOBAL VARIABLES"))
     }
 
-    fn row(&mut self, cells: &Cells<'_>, out: &mut Part) -> Result<(), Odd> {
+    fn row(&mut self, cells: Cells<'_>, out: &mut Part) -> Result<(), Odd> {
         let name = std::str::from_utf8(cells.text(0)).map_err(|_| Odd)?;
         let text = cells.text(1);
         self.name.clear();
@@ -131,8 +131,10 @@ mod tests {
              mysql_transaction_isolation{level=\"REPEATABLE-READ\"} 1\n\
              mysql_version_info{innodb_version=\"\",version=\"10.11.6-MariaDB\",version_comment=\"Debian 12\"} 1\n"
         );
-        assert_eq!(gcache_size(b"gcache.size = 10G;"), 10_737_418_240.0);
-        assert_eq!(gcache_size(b"gcache.page_size = 10G;"), 0.0);
-        assert_eq!(gcache_size(b"gcache.size = x"), 0.0);
+        for (options, bytes) in
+            [("gcache.size = 10G;", "10737418240"), ("gcache.page_size = 10G;", "0"), ("gcache.size = x", "0")]
+        {
+            assert_eq!(gcache_size(options.as_bytes()).to_string(), bytes);
+        }
     }
 }

@@ -1,8 +1,44 @@
 //! The collectors: one file each, all registered in [`ALL`].
 
+mod auto_increment;
+mod binlog_size;
+mod clientstats;
+mod engine_innodb_status;
+mod engine_tokudb_status;
+mod eventsstatements;
+mod eventsstatementssum;
+mod eventswaits;
+mod file_events;
+mod file_instances;
 mod global_status;
 mod global_variables;
+mod grid;
+mod heartbeat;
+mod indexiowaits;
+mod innodb_cmp;
+mod innodb_cmpmem;
+mod innodb_metrics;
+mod innodb_tablespaces;
+mod memory_events;
+mod processlist;
+mod query_response_time;
+mod replica_host;
+mod replication_applier_status_by_worker;
+mod replication_group_member_stats;
+mod replication_group_members;
+mod rocksdb_perf_context;
+mod schemastats;
+mod slave_hosts;
 mod slave_status;
+mod tableiowaits;
+mod tablelocks;
+mod tables;
+mod tablestats;
+mod user;
+mod user_summary;
+mod userstat;
+mod userstat_columns;
+mod userstats;
 
 use crate::cells::{Cells, Odd};
 use crate::server::Server;
@@ -11,7 +47,44 @@ use service::{Flag, Flags};
 use std::borrow::Cow;
 
 /// Every collector, in order of its name.
-pub(crate) const ALL: &[Entry] = &[global_status::ENTRY, global_variables::ENTRY, slave_status::ENTRY];
+pub(crate) const ALL: &[Entry] = &[
+    auto_increment::ENTRY,
+    binlog_size::ENTRY,
+    engine_innodb_status::ENTRY,
+    engine_tokudb_status::ENTRY,
+    global_status::ENTRY,
+    global_variables::ENTRY,
+    heartbeat::ENTRY,
+    clientstats::ENTRY,
+    innodb_cmp::ENTRY,
+    innodb_cmpmem::ENTRY,
+    innodb_metrics::ENTRY,
+    innodb_tablespaces::ENTRY,
+    processlist::ENTRY,
+    query_response_time::ENTRY,
+    replica_host::ENTRY,
+    rocksdb_perf_context::ENTRY,
+    schemastats::ENTRY,
+    tables::ENTRY,
+    tablestats::ENTRY,
+    userstats::ENTRY,
+    user::ENTRY,
+    eventsstatements::ENTRY,
+    eventsstatementssum::ENTRY,
+    eventswaits::ENTRY,
+    file_events::ENTRY,
+    file_instances::ENTRY,
+    indexiowaits::ENTRY,
+    memory_events::ENTRY,
+    replication_applier_status_by_worker::ENTRY,
+    replication_group_member_stats::ENTRY,
+    replication_group_members::ENTRY,
+    tableiowaits::ENTRY,
+    tablelocks::ENTRY,
+    slave_hosts::ENTRY,
+    slave_status::ENTRY,
+    user_summary::ENTRY,
+];
 
 /// One collector of this program: flags, help, `collect[]` and the docs come from this.
 #[derive(Clone, Copy)]
@@ -65,7 +138,7 @@ pub(crate) trait Run: Send {
     fn ask(&mut self) -> Option<Cow<'static, str>>;
 
     /// A row of the statement's result. An odd one is counted and left out.
-    fn row(&mut self, cells: &Cells<'_>, out: &mut Part) -> Result<(), Odd>;
+    fn row(&mut self, cells: Cells<'_>, out: &mut Part) -> Result<(), Odd>;
 
     /// The statement's result has been read to its end.
     fn end(&mut self, _out: &mut Part) -> Result<(), String> {
@@ -81,7 +154,7 @@ pub(crate) trait Run: Send {
 /// A collector of one statement whose rows stand for themselves.
 pub(crate) struct Table {
     pub(crate) sql: fn(&Server) -> &'static str,
-    pub(crate) row: fn(&Cells<'_>, &mut Part) -> Result<(), Odd>,
+    pub(crate) row: fn(Cells<'_>, &mut Part) -> Result<(), Odd>,
 }
 
 impl Collect for Table {
@@ -92,7 +165,7 @@ impl Collect for Table {
 
 struct TableRun {
     sql: Option<&'static str>,
-    row: fn(&Cells<'_>, &mut Part) -> Result<(), Odd>,
+    row: fn(Cells<'_>, &mut Part) -> Result<(), Odd>,
 }
 
 impl Run for TableRun {
@@ -100,7 +173,7 @@ impl Run for TableRun {
         self.sql.take().map(Cow::Borrowed)
     }
 
-    fn row(&mut self, cells: &Cells<'_>, out: &mut Part) -> Result<(), Odd> {
+    fn row(&mut self, cells: Cells<'_>, out: &mut Part) -> Result<(), Odd> {
         (self.row)(cells, out)
     }
 }
@@ -108,6 +181,11 @@ impl Run for TableRun {
 /// Appends a server's name for something as part of a metric name: lower case, anything unusual becomes `_`.
 pub(crate) fn push_name(name: &str, out: &mut String) {
     out.extend(name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' }));
+}
+
+/// A text as an SQL string.
+pub(crate) fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
 }
 
 /// Runs a collector on rows written down and returns its text.
@@ -129,7 +207,7 @@ pub(crate) mod testing {
             let Some(Rows(names, rows)) = answers.next() else { break };
             for row in *rows {
                 let cells: Vec<_> = names.iter().copied().zip(row.iter().copied()).collect();
-                let _odd = run.row(&Cells::Literal(&cells), &mut part);
+                let _odd = run.row(Cells::Literal(&cells), &mut part);
             }
             run.end(&mut part).unwrap();
         }

@@ -44,7 +44,7 @@ impl Run for Replication {
         self.sql.take().map(Cow::Borrowed)
     }
 
-    fn row(&mut self, cells: &Cells<'_>, out: &mut Part) -> Result<(), Odd> {
+    fn row(&mut self, cells: Cells<'_>, out: &mut Part) -> Result<(), Odd> {
         let either =
             |new: &str, old: &str| cells.find(new).or_else(|| cells.find(old)).map_or(&b""[..], |i| cells.text(i));
         let labels: [(&str, &[u8]); 4] = [
