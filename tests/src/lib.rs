@@ -6,5 +6,5 @@ mod process;
 mod skip;
 
 pub use http::{Answer, get, get_with, post, wait_until};
-pub use process::{Service, binary, free_port, log_of, program};
+pub use process::{Service, binary, free_port, log_of, program, refused};
 pub use skip::{parity, peer, repo, skip};

@@ -86,6 +86,28 @@ impl Drop for Service {
     }
 }
 
+/// Runs one of our binaries that ought to refuse its flags and end; one that starts instead fails the test.
+pub fn refused<A: AsRef<OsStr>>(name: &str, args: &[A]) -> std::process::Output {
+    let mut child = Command::new(binary(name))
+        .arg("--web.listen-address=127.0.0.1:0")
+        .args(args)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let end = std::time::Instant::now() + Duration::from_secs(20);
+    while child.try_wait().unwrap().is_none() {
+        if std::time::Instant::now() > end {
+            child.kill().unwrap();
+            let output = child.wait_with_output().unwrap();
+            panic!("started and should have refused: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    child.wait_with_output().unwrap()
+}
+
 /// A port that nobody listens on now.
 pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()

@@ -42,6 +42,7 @@ impl Target {
             }
             None => uri.to_owned(),
         };
+        client::check_address(&address)?;
         Ok(Self { address, client: Client::new(options)?, timeout, labels })
     }
 }

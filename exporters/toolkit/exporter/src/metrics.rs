@@ -15,7 +15,7 @@ pub(crate) struct Metrics {
     pub(crate) own: Own,
     /// Scrapes at once above which the answer is 503; none if 0 or less.
     pub(crate) max_requests: i64,
-    pub(crate) exporter_metrics: bool,
+    pub(crate) own_shown: bool,
     pub(crate) openmetrics: bool,
     /// Memory of the last page: its text, and the part with the own metrics.
     pub(crate) spare: Mutex<(Vec<u8>, Part)>,
@@ -62,7 +62,7 @@ impl Metrics {
         own_part.clear();
         if own {
             self.own.emit_build(&mut own_part);
-            if self.exporter_metrics {
+            if self.own_shown {
                 self.own.emit(&mut own_part);
             }
         }
@@ -129,7 +129,7 @@ const MARGIN_MOST: f64 = 0.5;
 /// For callers that name no time-out (a person with curl).
 const NO_TIMEOUT: Duration = Duration::from_secs(30);
 /// No scrape waits longer, whatever the header says.
-const LONGEST: Duration = Duration::from_secs(600);
+const LONGEST: Duration = Duration::from_mins(10);
 
 #[cfg(test)]
 mod tests {

@@ -139,7 +139,7 @@ fn app(name: &str, title: &str, about: &str, setup: &Setup, served: Served) -> R
     let metrics = Arc::new(Metrics {
         own: Own::new(served.instruments, name, setup.version),
         max_requests: flags.integer(MAX_REQUESTS.name),
-        exporter_metrics: !flags.on(DISABLE_EXPORTER_METRICS.name),
+        own_shown: !flags.on(DISABLE_EXPORTER_METRICS.name),
         openmetrics: flags.on(ENABLE_OPENMETRICS.name),
         spare: Mutex::default(),
     });
@@ -208,7 +208,7 @@ pub fn own_metrics(name: &str, setup: &Setup, instruments: prometheus_client::re
     let metrics = Arc::new(Metrics {
         own: Own::new(instruments, name, setup.version),
         max_requests: 0,
-        exporter_metrics: true,
+        own_shown: true,
         openmetrics: false,
         spare: Mutex::default(),
     });

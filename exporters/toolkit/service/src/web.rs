@@ -2,7 +2,7 @@
 
 mod bucket;
 mod client_certs;
-mod der;
+pub(crate) mod der;
 mod file;
 mod live;
 mod logins;

@@ -243,6 +243,11 @@ pub fn without_credentials(address: &str) -> String {
     }
 }
 
+/// Checks an address without asking anybody.
+pub fn check_address(address: &str) -> Result<(), ClientError> {
+    parse(address).map(drop)
+}
+
 fn parse(address: &str) -> Result<Uri, ClientError> {
     let bad = |what: &str| ClientError::Address { address: without_credentials(address), what: what.to_owned() };
     let uri: Uri = address.parse().map_err(|_| bad("no valid URI"))?;

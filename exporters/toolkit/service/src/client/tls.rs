@@ -1,9 +1,12 @@
 //! TLS towards a target: which certificates are believed, and which one is shown.
 
 use super::{ClientError, Tls};
+use crate::web::der::Leaf;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::server::ParsedCertificate;
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use std::path::Path;
@@ -16,7 +19,11 @@ pub(super) fn config(options: &Tls) -> Result<ClientConfig, ClientError> {
         .with_safe_default_protocol_versions()
         .map_err(|e| ClientError::Options(format!("TLS versions: {e}")))?;
     let builder = if options.verify {
-        builder.with_root_certificates(roots(options.ca.as_deref())?)
+        let pinned = options.ca.as_deref().map(certificates).transpose()?.unwrap_or_default();
+        let chain = WebPkiServerVerifier::builder_with_provider(Arc::new(roots(&pinned)?), provider)
+            .build()
+            .map_err(|e| ClientError::Options(format!("authorities: {e}")))?;
+        builder.dangerous().with_custom_certificate_verifier(Arc::new(Verified { pinned, chain }))
     } else {
         if let Some(path) = &options.ca {
             certificates(path)?;
@@ -35,13 +42,13 @@ pub(super) fn config(options: &Tls) -> Result<ClientConfig, ClientError> {
     }
 }
 
-/// The named file's authorities, else the system's, else those of Mozilla's list as it was built in: an image from
+/// The pinned authorities, else the system's, else those of Mozilla's list as it was built in: an image from
 /// scratch has no system ones.
-fn roots(ca: Option<&Path>) -> Result<RootCertStore, ClientError> {
+fn roots(pinned: &[CertificateDer<'static>]) -> Result<RootCertStore, ClientError> {
     let mut store = RootCertStore::empty();
-    if let Some(path) = ca {
-        for certificate in certificates(path)? {
-            store.add(certificate).map_err(|e| ClientError::Options(format!("{}: {e}", path.display())))?;
+    if !pinned.is_empty() {
+        for certificate in pinned {
+            store.add(certificate.clone()).map_err(|e| ClientError::Options(format!("authorities: {e}")))?;
         }
         return Ok(store);
     }
@@ -64,6 +71,61 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, ClientError
 
 fn unreadable(path: &Path, error: &rustls_pki_types::pem::Error) -> ClientError {
     ClientError::Options(format!("{}: {error}", path.display()))
+}
+
+/// Verifies the chain; a self-signed certificate that is itself pinned is believed too, as Go does, which webpki refuses
+/// as a leaf (CaUsedAsEndEntity).
+#[derive(Debug)]
+struct Verified {
+    pinned: Vec<CertificateDer<'static>>,
+    chain: Arc<WebPkiServerVerifier>,
+}
+
+impl ServerCertVerifier for Verified {
+    fn verify_server_cert(
+        &self,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        if !self.pinned.contains(leaf) {
+            return self.chain.verify_server_cert(leaf, intermediates, name, ocsp, now);
+        }
+        let itself = Leaf::read(leaf).ok_or(CertificateError::BadEncoding)?;
+        let seconds = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+        if seconds < itself.not_before {
+            return Err(CertificateError::NotValidYet.into());
+        }
+        if seconds > itself.not_after {
+            return Err(CertificateError::Expired.into());
+        }
+        verify_server_name(&ParsedCertificate::try_from(leaf)?, name)?;
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.chain.verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.chain.verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.chain.supported_verify_schemes()
+    }
 }
 
 /// Takes any certificate, as the original does by default: the peer still proves that it holds the key.

@@ -4,19 +4,19 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// What a client certificate says of itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Leaf {
+pub(crate) struct Leaf {
     /// Seconds since the epoch.
-    pub(super) not_before: i64,
-    pub(super) not_after: i64,
+    pub(crate) not_before: i64,
+    pub(crate) not_after: i64,
     /// Whether it may prove a client's identity: no usage named, or this one, or any.
-    pub(super) for_clients: bool,
+    pub(crate) for_clients: bool,
     /// DNS names, e-mail addresses, IP addresses as text, and URIs.
-    pub(super) names: Vec<String>,
+    pub(crate) names: Vec<String>,
 }
 
 impl Leaf {
     /// Reads a certificate; `None` when it is not one.
-    pub(super) fn read(der: &[u8]) -> Option<Self> {
+    pub(crate) fn read(der: &[u8]) -> Option<Self> {
         let mut certificate = Der(Der(der).take(SEQUENCE)?);
         let mut tbs = Der(certificate.take(SEQUENCE)?);
         tbs.skip_if(CONTEXT_0)?; // version
