@@ -19,7 +19,8 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsAcceptor;
 
 /// Serves a connection until either side ends it.
-pub(crate) async fn run(stream: Stream, peer: String, shared: Arc<Shared>, place: Place) {
+pub(crate) async fn run(stream: Stream, peer: String, shared: Arc<Shared>, mut place: Place) {
+    place.peer = peer.as_str().into();
     // Until something arrives a connection costs a socket and this future, no buffers.
     tokio::select! {
         ready = stream.readable() => if ready.is_err() { return },
@@ -68,7 +69,7 @@ async fn http1<S>(stream: S, shared: &Arc<Shared>, place: &Place) -> Result<(), 
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let gate = Gate::new(Arc::clone(shared), Arc::clone(&place.slot));
+    let gate = Gate::new(Arc::clone(shared), place);
     let watched = Watched::new(stream, Arc::clone(&place.slot));
     let mut connection = http1::Builder::new()
         .title_case_headers(true)
@@ -100,7 +101,7 @@ where
 {
     // Its frames come between requests too: only the idle time-out and the write stall count.
     place.slot.enter(Phase::Idle);
-    let gate = Gate::new(Arc::clone(shared), Arc::clone(&place.slot));
+    let gate = Gate::new(Arc::clone(shared), place);
     let mut watched = Watched::new(stream, Arc::clone(&place.slot));
     watched.by_frames = true;
     let header_bytes = u32::try_from(shared.limits().header_bytes).unwrap_or(u32::MAX);

@@ -94,6 +94,8 @@ pub(crate) struct Place {
     table: Arc<Connections>,
     id: u64,
     pub(crate) slot: Arc<Slot>,
+    /// Who is at the other end.
+    pub(crate) peer: Arc<str>,
 }
 
 impl Connections {
@@ -127,7 +129,7 @@ impl Connections {
         if left == 0 {
             self.changed.notify_waiters();
         }
-        Some(Place { table: Arc::clone(self), id, slot })
+        Some(Place { table: Arc::clone(self), id, slot, peer: Arc::default() })
     }
 
     /// Closes the connection that waits longest, to free its descriptor.

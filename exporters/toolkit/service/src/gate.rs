@@ -2,7 +2,7 @@
 
 use crate::answer;
 use crate::body::{Answer, Arriving};
-use crate::connections::Slot;
+use crate::connections::{Place, Slot};
 use crate::path::{self, Seen};
 use crate::serve::Shared;
 use crate::web::Headers;
@@ -24,11 +24,16 @@ use tower::ServiceExt;
 pub(crate) struct Gate {
     shared: Arc<Shared>,
     slot: Arc<Slot>,
+    peer: Peer,
 }
 
+/// Who sent a request: an extension of each one.
+#[derive(Clone, Debug)]
+pub struct Peer(pub Arc<str>);
+
 impl Gate {
-    pub(crate) fn new(shared: Arc<Shared>, slot: Arc<Slot>) -> Self {
-        Self { shared, slot }
+    pub(crate) fn new(shared: Arc<Shared>, place: &Place) -> Self {
+        Self { shared, slot: Arc::clone(&place.slot), peer: Peer(Arc::clone(&place.peer)) }
     }
 }
 
@@ -37,7 +42,8 @@ impl hyper::service::Service<Request<Incoming>> for Gate {
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
 
-    fn call(&self, request: Request<Incoming>) -> Self::Future {
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        request.extensions_mut().insert(self.peer.clone());
         let busy = self.slot.begin();
         let shared = Arc::clone(&self.shared);
         Box::pin(async move {

@@ -34,6 +34,7 @@ pub use body::BodyTooSlow;
 pub use connections::Limits;
 pub use duration::{DurationError, parse_duration};
 pub use flags::{Flag, FlagKind, Flags};
+pub use gate::Peer;
 pub use landing::{Landing, StateFn, escape};
 pub use listen::{Address, ListenError, Listener};
 pub use program::{Arg, Asked, Command, CommandFn, Program, Version};
