@@ -9,6 +9,7 @@ use service::{App, Flag, Program, Setup, StartError};
 use crate::api::{self, Api};
 use crate::index::Indexer;
 use crate::metrics::Metrics;
+use crate::page;
 use crate::print::{PRINT, Printer};
 use crate::receive::{MAX_BODY, MAX_BUFFERED, Receiver};
 use crate::store::Store;
@@ -42,9 +43,11 @@ pub(crate) fn start(setup: &Setup) -> Result<App, StartError> {
         .map_err(|e| StartError::new(format!("starting the printer's thread: {e}")))?;
     let ready = store.clone();
     let closing = store.clone();
-    let router = Receiver::new(flags, store.clone(), metrics, printer)
+    let api = Api::new(store.clone(), setup.shutdown.clone());
+    let router = Receiver::new(flags, store, metrics, printer)
         .router()
-        .merge(api::router(Api { store }))
+        .merge(api::router(api.clone()))
+        .merge(page::router(api))
         .merge(exporter::own_metrics("webhook_sink", setup, registry));
     Ok(App::new(router).ready(move || ready.ready().is_ok()).after_serving(async move { closing.close().await }))
 }

@@ -4,9 +4,12 @@
 mod api;
 mod app;
 mod clock;
+mod history;
 mod index;
+mod matcher;
 mod message;
 mod metrics;
+mod page;
 mod print;
 mod receive;
 mod store;

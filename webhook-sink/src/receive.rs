@@ -5,19 +5,18 @@
 //! nothing is ever sent. A redirect would be followed as a GET without the body. So: 200 once the bytes are on disk, 503
 //! for everything that may pass, and 4xx only for what will never be readable.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{ConnectInfo, DefaultBodyLimit, RawPathParams, Request, State};
+use axum::extract::{DefaultBodyLimit, RawPathParams, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use bytes::Bytes;
 use http_body_util::BodyExt;
-use service::{Flag, FlagKind, Flags};
+use service::{Flag, FlagKind, Flags, Peer};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::clock::Nanos;
@@ -101,7 +100,7 @@ impl Receiver {
             kind,
             source,
             query: parts.uri.query().unwrap_or_default().chars().take(2000).collect(),
-            remote: parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|c| c.0.to_string()).unwrap_or_default(),
+            remote: parts.extensions.get::<Peer>().map(|p| p.0.to_string()).unwrap_or_default(),
             agent: header(header::USER_AGENT),
             body: Bytes::new(),
         };

@@ -29,7 +29,7 @@ pub(crate) fn put(db: &mut dyn Connection, episode: i64, words: &str, known: boo
     db.execute(sql, args![episode, words]).map(drop)
 }
 
-/// A condition on `episodes.id` with `?n` as its argument, and that argument: every word (or its beginning) occurs.
+/// A condition on `search s` with `?n` as its argument, and that argument: every word (or its beginning) occurs.
 /// `None` when the text holds no word.
 pub(crate) fn condition(dialect: Dialect, n: usize, text: &str) -> Option<(String, String)> {
     let words: Vec<String> =
@@ -38,12 +38,11 @@ pub(crate) fn condition(dialect: Dialect, n: usize, text: &str) -> Option<(Strin
         return None;
     }
     Some(match dialect {
-        Dialect::Sqlite => (
-            format!("id IN (SELECT rowid FROM search WHERE search MATCH ?{n})"),
-            words.iter().map(|w| format!("\"{w}\"*")).collect::<Vec<_>>().join(" "),
-        ),
+        Dialect::Sqlite => {
+            (format!("s.words MATCH ?{n}"), words.iter().map(|w| format!("\"{w}\"*")).collect::<Vec<_>>().join(" "))
+        }
         Dialect::Postgres => (
-            format!("id IN (SELECT rowid FROM search WHERE words @@ to_tsquery('simple', ?{n}))"),
+            format!("s.words @@ to_tsquery('simple', ?{n})"),
             words.iter().map(|w| format!("'{w}':*")).collect::<Vec<_>>().join(" & "),
         ),
     })

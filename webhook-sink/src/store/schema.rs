@@ -69,17 +69,18 @@ CREATE TABLE groups (
   firing BIGINT NOT NULL, stale BIGINT NOT NULL, severity BIGINT NOT NULL, truncated BIGINT NOT NULL,
   round BIGINT NOT NULL, since_ns BIGINT NOT NULL, changed_ns BIGINT NOT NULL, last_ns BIGINT NOT NULL,
   last_delivery BIGINT NOT NULL, UNIQUE (receiver, group_key));
-CREATE INDEX groups_by_state ON groups (firing, severity, changed_ns);
+CREATE INDEX groups_by_change ON groups (changed_ns);
 CREATE TABLE episodes (
   id {id}, fingerprint TEXT NOT NULL, starts_ns BIGINT NOT NULL, starts_raw TEXT NOT NULL, ends_ns BIGINT,
   state BIGINT NOT NULL, severity BIGINT NOT NULL, alertname TEXT NOT NULL, labels TEXT NOT NULL,
   annotations TEXT NOT NULL, generator_url TEXT NOT NULL, first_ns BIGINT NOT NULL, last_ns BIGINT NOT NULL,
   changed_ns BIGINT NOT NULL, first_delivery BIGINT NOT NULL, last_delivery BIGINT NOT NULL, external_url TEXT NOT NULL,
   UNIQUE (fingerprint, starts_ns));
-CREATE INDEX episodes_by_state ON episodes (state, starts_ns);
-CREATE INDEX episodes_by_time ON episodes (last_ns);
+CREATE INDEX episodes_by_state ON episodes (state, id);
+CREATE INDEX episodes_by_time ON episodes (first_ns);
 CREATE TABLE members (
   group_id BIGINT NOT NULL, episode_id BIGINT NOT NULL, present BIGINT NOT NULL, PRIMARY KEY (group_id, episode_id));
+CREATE INDEX members_present ON members (group_id, present);
 CREATE INDEX members_by_episode ON members (episode_id);
 CREATE TABLE touches (
   episode_id BIGINT NOT NULL, delivery_id BIGINT NOT NULL, status BIGINT NOT NULL, PRIMARY KEY (episode_id, delivery_id));

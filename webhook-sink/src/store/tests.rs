@@ -204,7 +204,9 @@ async fn words_are_found_by_their_beginning_in_any_script() {
                 let (condition, arg) = crate::index::search::condition(db.dialect(), 1, text)
                     .ok_or_else(|| StoreError::Refused("no word".into()))?;
                 let arg = &arg;
-                db.all(&format!("SELECT id FROM episodes WHERE {condition}"), super::sql::args![arg], |row| row.int(0))
+                db.all(&format!("SELECT rowid FROM search s WHERE {condition}"), super::sql::args![arg], |row| {
+                    row.int(0)
+                })
             })
             .await
             .expect("searches");

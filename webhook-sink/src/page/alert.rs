@@ -1,0 +1,130 @@
+//! The history of one alert.
+
+use std::time::Duration;
+
+use askama::Template;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde_json::Value;
+
+use super::item::{self, Chip, Link};
+use super::{Context, Trouble, page};
+use crate::api::Api;
+use crate::clock::Nanos;
+use crate::history::alerts;
+use crate::index::EpisodeState;
+
+#[derive(Template)]
+#[template(path = "alert.html")]
+struct History {
+    c: Context,
+    name: String,
+    fingerprint: String,
+    month: usize,
+    chips: Vec<Chip>,
+    episodes: Vec<Episode>,
+}
+
+struct Episode {
+    id: i64,
+    state: &'static str,
+    state_text: &'static str,
+    since: String,
+    since_text: String,
+    ended: String,
+    ended_text: String,
+    lasted: String,
+    annotations: Vec<(String, String)>,
+    links: Vec<Link>,
+    touches: Vec<Touch>,
+}
+
+struct Touch {
+    id: i64,
+    href: String,
+    state: &'static str,
+    state_text: &'static str,
+    when: String,
+    when_text: String,
+    receiver: String,
+    kind: String,
+    /// Where it was forwarded to.
+    sent: String,
+}
+
+pub(super) async fn show(
+    context: Context,
+    State(api): State<Api>,
+    Path(fingerprint): Path<String>,
+) -> Result<Response, Trouble> {
+    let asked = fingerprint.clone();
+    let found = api
+        .store
+        .read(move |db| {
+            let mut found = Vec::new();
+            for episode in alerts::episodes(db, &asked, 100)? {
+                let limit = if found.len() < 10 { 50 } else { 5 };
+                let mut touches = Vec::new();
+                for touch in alerts::touches(db, episode.id, limit)? {
+                    let sent = db.all(
+                        "SELECT target, state, attempts FROM outbox WHERE delivery_id = ?1 ORDER BY target",
+                        crate::store::sql::args![touch.delivery],
+                        |row| Ok(format!("{} {} ({})", row.text(0)?, row.text(1)?, row.int(2)?)),
+                    )?;
+                    touches.push((touch, sent.join(", ")));
+                }
+                found.push((episode, touches));
+            }
+            Ok(found)
+        })
+        .await?;
+    let t = context.t;
+    let Some((newest, _)) = found.first() else {
+        return Ok((StatusCode::NOT_FOUND, format!("{}\n", t.not_found)).into_response());
+    };
+    let month = Nanos::now().before(Duration::from_hours(30 * 24));
+    Ok(page(&History {
+        name: newest.name().to_owned(),
+        chips: item::chips(&newest.labels, ""),
+        month: found.iter().filter(|(e, _)| e.last >= month).count(),
+        episodes: found
+            .iter()
+            .map(|(e, touches)| {
+                let end = e.ends.filter(|_| e.state == EpisodeState::Resolved);
+                Episode {
+                    id: e.id,
+                    state: e.state.name(),
+                    state_text: item::state_text(e.state, t),
+                    since: e.starts.rfc3339_seconds(),
+                    since_text: item::ago(e.starts, t),
+                    ended: end.map(Nanos::rfc3339_seconds).unwrap_or_default(),
+                    ended_text: end.map(|n| item::ago(n, t)).unwrap_or_default(),
+                    lasted: end.map(|n| t.span(e.starts.until(n).as_secs())).unwrap_or_default(),
+                    annotations: e
+                        .annotations
+                        .iter()
+                        .filter_map(|(n, v)| Some((n.clone(), Value::as_str(v)?.chars().take(2000).collect())))
+                        .collect(),
+                    links: item::links(&e.labels, &e.annotations, &e.generator_url, &e.external_url, t),
+                    touches: touches
+                        .iter()
+                        .map(|(touch, sent)| Touch {
+                            id: touch.delivery,
+                            href: format!("/delivery/{}", touch.delivery),
+                            state: if touch.resolved { "resolved" } else { "firing" },
+                            state_text: if touch.resolved { t.resolved } else { t.firing },
+                            when: touch.received.rfc3339_seconds(),
+                            when_text: item::ago(touch.received, t),
+                            receiver: touch.receiver.clone(),
+                            kind: touch.kind.clone(),
+                            sent: sent.clone(),
+                        })
+                        .collect(),
+                }
+            })
+            .collect(),
+        fingerprint,
+        c: context.at("", true),
+    }))
+}

@@ -1,0 +1,246 @@
+//! What arrived, what is to be sent, and how the sink is.
+
+use askama::Template;
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+
+use super::{Context, Trouble, item, page};
+use crate::api::Api;
+use crate::clock::Nanos;
+use crate::history::stats;
+use crate::print::{Style, lay_out};
+use crate::store::sql::{Row, StoreError, args};
+
+#[derive(Template)]
+#[template(path = "deliveries.html")]
+struct List {
+    c: Context,
+    rows: Vec<Delivery>,
+    invalid: Vec<Refused>,
+    older: String,
+}
+
+#[derive(Template)]
+#[template(path = "delivery.html")]
+struct One {
+    c: Context,
+    d: Delivery,
+    sent: Vec<Sent>,
+    body: String,
+}
+
+#[derive(Template)]
+#[template(path = "outbox.html")]
+struct Outbox {
+    c: Context,
+    rows: Vec<Sent>,
+}
+
+#[derive(Template)]
+#[template(path = "health.html")]
+struct Health {
+    c: Context,
+    last: String,
+    last_text: String,
+    database: String,
+    behind: i64,
+    targets: Vec<(String, i64, i64, i64)>,
+}
+
+struct Delivery {
+    id: i64,
+    when: String,
+    when_text: String,
+    kind: String,
+    size: String,
+    sender: String,
+    state: String,
+    count: String,
+    receiver: String,
+}
+
+struct Refused {
+    id: i64,
+    when: String,
+    when_text: String,
+    text: String,
+    sender: String,
+}
+
+struct Sent {
+    id: i64,
+    delivery: i64,
+    target: String,
+    state: String,
+    attempts: i64,
+    next: String,
+    answer: String,
+    can: bool,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Before {
+    before: Option<i64>,
+}
+
+const COLUMNS: &str =
+    "d.id, d.received_ns, d.kind, d.size, d.remote, d.agent, m.kind, m.status, m.firing, m.resolved, g.name
+  FROM deliveries d LEFT JOIN messages m ON m.delivery_id = d.id LEFT JOIN groups g ON g.id = m.group_id";
+
+fn delivery(row: &dyn Row, t: &super::Words) -> Result<Delivery, StoreError> {
+    let at = Nanos(row.int(1)?);
+    let (kind, message) = (row.text(2)?, row.text(6)?);
+    let (firing, resolved) = (row.int(8)?, row.int(9)?);
+    let mut count = Vec::new();
+    if firing > 0 {
+        count.push(format!("{firing} {}", t.firing));
+    }
+    if resolved > 0 {
+        count.push(format!("{resolved} {}", t.resolved));
+    }
+    Ok(Delivery {
+        id: row.int(0)?,
+        when: at.rfc3339_seconds(),
+        when_text: item::ago(at, t),
+        kind: if message.is_empty() { kind } else { message },
+        size: bytes(row.int(3)?),
+        sender: format!("{} {}", row.text(4)?, row.text(5)?),
+        state: row.text(7)?,
+        count: count.join(", "),
+        receiver: row.text(10)?,
+    })
+}
+
+pub(super) async fn list(
+    context: Context,
+    State(api): State<Api>,
+    Query(asked): Query<Before>,
+) -> Result<Response, Trouble> {
+    let t = context.t;
+    let before = asked.before.unwrap_or(i64::MAX);
+    let (rows, invalid) = api
+        .store
+        .read(move |db| {
+            let rows = db.all(
+                &format!("SELECT {COLUMNS} WHERE d.id < ?1 ORDER BY d.id DESC LIMIT 100"),
+                args![before],
+                |row| delivery(row, t),
+            )?;
+            let invalid = db.all(
+                "SELECT id, received_ns, reason, detail, remote, agent FROM invalid ORDER BY id DESC LIMIT 20",
+                &[],
+                |row| {
+                    let at = Nanos(row.int(1)?);
+                    Ok(Refused {
+                        id: row.int(0)?,
+                        when: at.rfc3339_seconds(),
+                        when_text: item::ago(at, t),
+                        text: format!("{}: {}", row.text(2)?, row.text(3)?),
+                        sender: format!("{} {}", row.text(4)?, row.text(5)?),
+                    })
+                },
+            )?;
+            Ok((rows, invalid))
+        })
+        .await?;
+    let older = rows.last().filter(|_| rows.len() == 100).map(|r| format!("/deliveries?before={}", r.id));
+    Ok(page(&List {
+        rows,
+        invalid: if asked.before.is_none() { invalid } else { Vec::new() },
+        older: older.unwrap_or_default(),
+        c: context.at("/deliveries", asked.before.is_none()),
+    }))
+}
+
+pub(super) async fn one(context: Context, State(api): State<Api>, Path(id): Path<i64>) -> Result<Response, Trouble> {
+    let t = context.t;
+    let (found, sent, body) = api
+        .store
+        .read(move |db| {
+            let found = db.first(&format!("SELECT {COLUMNS} WHERE d.id = ?1"), args![id], |row| delivery(row, t))?;
+            let sent = db.all(&format!("{OUTBOX} WHERE delivery_id = ?1 ORDER BY id"), args![id], outgoing)?;
+            let mut body = Vec::new();
+            db.query("SELECT body FROM deliveries WHERE id = ?1", args![id], &mut |row| {
+                row.blob(0, &mut |raw| {
+                    // A Vec takes all.
+                    let _ = lay_out(&mut body, Style::Pretty, &raw[..raw.len().min(SHOWN)]);
+                })
+            })?;
+            Ok((found, sent, String::from_utf8_lossy(&body).into_owned()))
+        })
+        .await?;
+    let Some(d) = found else {
+        return Ok((StatusCode::NOT_FOUND, format!("{}\n", t.not_found)).into_response());
+    };
+    Ok(page(&One { d, sent, body, c: context }))
+}
+
+const OUTBOX: &str = "SELECT id, delivery_id, target, state, attempts, next_ns, answer FROM outbox";
+
+fn outgoing(row: &dyn Row) -> Result<Sent, StoreError> {
+    let state = row.text(3)?;
+    Ok(Sent {
+        id: row.int(0)?,
+        delivery: row.int(1)?,
+        target: row.text(2)?,
+        attempts: row.int(4)?,
+        next: if state == "pending" { Nanos(row.int(5)?).rfc3339_seconds() } else { String::new() },
+        answer: row.text(6)?,
+        can: state == "dead" || state == "pending",
+        state,
+    })
+}
+
+pub(super) async fn outbox(context: Context, State(api): State<Api>) -> Result<Response, Trouble> {
+    let rows = api
+        .store
+        .read(|db| {
+            db.all(
+                &format!("{OUTBOX} WHERE state IN ('pending', 'sending', 'dead') ORDER BY id DESC LIMIT 200"),
+                &[],
+                outgoing,
+            )
+        })
+        .await?;
+    Ok(page(&Outbox { rows, c: context.at("/outbox", true) }))
+}
+
+pub(super) async fn health(context: Context, State(api): State<Api>) -> Result<Response, Trouble> {
+    let (now, targets) = api
+        .store
+        .read(|db| {
+            let targets = db.all(
+                "SELECT target, count(CASE WHEN state IN ('pending', 'sending') THEN 1 END),
+                   count(CASE WHEN state = 'dead' THEN 1 END), count(CASE WHEN state = 'sent' THEN 1 END)
+                 FROM outbox GROUP BY target ORDER BY target",
+                &[],
+                |row| Ok((row.text(0)?, row.int(1)?, row.int(2)?, row.int(3)?)),
+            )?;
+            Ok((stats::now(db)?, targets))
+        })
+        .await?;
+    let t = context.t;
+    Ok(page(&Health {
+        last: now.last_delivery.map(Nanos::rfc3339_seconds).unwrap_or_default(),
+        last_text: now.last_delivery.map(|n| item::ago(n, t)).unwrap_or_default(),
+        database: bytes(api.store.size() as i64),
+        behind: api.store.stored() - *api.store.indexed().borrow(),
+        targets,
+        c: context.at("/health", true),
+    }))
+}
+
+/// A size with its unit.
+fn bytes(n: i64) -> String {
+    match n {
+        ..1024 => format!("{n} B"),
+        1024..1_048_576 => format!("{:.1} KiB", n as f64 / 1024.0),
+        1_048_576..1_073_741_824 => format!("{:.1} MiB", n as f64 / 1_048_576.0),
+        _ => format!("{:.1} GiB", n as f64 / 1_073_741_824.0),
+    }
+}
+
+/// Bytes of a body laid out on its page; the rest is behind the link to the raw one.
+const SHOWN: usize = 1 << 20;
