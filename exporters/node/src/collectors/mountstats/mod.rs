@@ -4,7 +4,7 @@ mod families;
 
 use exporter::{CollectError, Collector, Cx, Default, Entry, Part};
 use families::{AGE, BYTES, EVENTS, MOUNT_POINT, OPERATION_COUNTS, OPERATION_TIMES, TRANSPORT};
-use hostfs::scan;
+use hostfs::{Buf, File, Sources, scan};
 use std::collections::BTreeSet;
 
 /// Registers the collector.
@@ -23,13 +23,24 @@ impl Collector for Mountstats {
         // Init's table is the host's where this process has its own mounts; it takes root to read it.
         let in_init = cx.sources.proc("1/mountstats");
         let (process, stats) = match in_init.read(cx.buf) {
-            Ok(stats) => ("1", stats),
-            Err(_) => ("self", cx.sources.proc("self/mountstats").read(cx.buf)?),
+            Ok(stats) => (cx.sources.proc("1"), stats),
+            Err(_) => {
+                let process = own_process(cx.sources, cx.buf2);
+                let stats = process.join("mountstats").read(cx.buf)?;
+                (process, stats)
+            }
         };
-        let info = cx.sources.proc(process).join("mountinfo").read(cx.buf2)?;
+        let info = process.join("mountinfo").read(cx.buf2)?;
         emit(stats, info, out);
         Ok(())
     }
+}
+
+/// `self` is a link; in a recorded tree that lost its links it is a file with the target's name.
+fn own_process<'s>(sources: &'s Sources, buf: &mut Buf) -> File<'s> {
+    let own = sources.proc("self");
+    let pid = if own.is_dir() { None } else { own.read_u64(buf).ok() };
+    pid.map_or(own, |pid| sources.proc(pid.to_string()))
 }
 
 /// Both tables list the same mounts in the same order. Several mounts of one export share the numbers: they are shown
@@ -223,6 +234,14 @@ mod tests {
             assert!(text.contains(&format!("\n{line}\n")), "{line}\n{text}");
         }
         assert_eq!(text.matches("\nnode_mountstats_nfs_age_seconds_total{").count(), 2);
+    }
+
+    #[test]
+    fn a_tree_that_lost_its_links() {
+        let tree = Tree::of(&[("proc/self", b"10"), ("proc/10/mountstats", STATS), ("proc/10/mountinfo", INFO)]);
+        let (text, result) = exporter::testing::collect(&MOUNTSTATS, &[], &tree.sources());
+        result.unwrap();
+        assert!(text.contains("mountaddr=\"10.0.0.1\""));
     }
 
     #[test]
