@@ -2,6 +2,7 @@
 
 mod collectors;
 mod host;
+mod sys;
 
 use std::process::ExitCode;
 

@@ -4,21 +4,31 @@ pub(crate) mod arp;
 pub(crate) mod bcache;
 pub(crate) mod bonding;
 pub(crate) mod btrfs;
+pub(crate) mod buddyinfo;
+pub(crate) mod cgroups;
 pub(crate) mod conntrack;
 pub(crate) mod cpu;
+pub(crate) mod cpu_vulnerabilities;
+pub(crate) mod cpufreq;
 pub(crate) mod diskstats;
 pub(crate) mod dmi;
 pub(crate) mod drbd;
 pub(crate) mod edac;
+pub(crate) mod entropy;
 pub(crate) mod fibrechannel;
 pub(crate) mod filefd;
 pub(crate) mod filesystem;
 pub(crate) mod hwmon;
 pub(crate) mod infiniband;
+pub(crate) mod interrupts;
 pub(crate) mod ipvs;
+pub(crate) mod kernel_hung;
+pub(crate) mod ksmd;
 pub(crate) mod lnstat;
 pub(crate) mod loadavg;
+pub(crate) mod mdadm;
 pub(crate) mod meminfo;
+pub(crate) mod meminfo_numa;
 pub(crate) mod mountstats;
 pub(crate) mod netclass;
 pub(crate) mod netdev;
@@ -29,20 +39,29 @@ pub(crate) mod nvme;
 pub(crate) mod os;
 pub(crate) mod powersupplyclass;
 pub(crate) mod pressure;
+pub(crate) mod processes;
 pub(crate) mod rapl;
+pub(crate) mod schedstat;
 pub(crate) mod selinux;
+pub(crate) mod slabinfo;
 pub(crate) mod sockstat;
+pub(crate) mod softirqs;
 pub(crate) mod softnet;
 pub(crate) mod stat;
+pub(crate) mod swap;
+pub(crate) mod sysctl;
 pub(crate) mod textfile;
 pub(crate) mod thermal_zone;
 pub(crate) mod time;
+pub(crate) mod timex;
 pub(crate) mod udp_queues;
 pub(crate) mod uname;
 pub(crate) mod vmstat;
+pub(crate) mod watchdog;
 pub(crate) mod xfrm;
 pub(crate) mod xfs;
 pub(crate) mod zfs;
+pub(crate) mod zoneinfo;
 #[cfg(test)]
 mod tree;
 
@@ -54,21 +73,31 @@ pub(crate) const ALL: &[Entry] = &[
     bcache::BCACHE,
     bonding::BONDING,
     btrfs::BTRFS,
+    buddyinfo::BUDDYINFO,
+    cgroups::CGROUPS,
     conntrack::CONNTRACK,
     cpu::CPU,
+    cpu_vulnerabilities::CPU_VULNERABILITIES,
+    cpufreq::CPUFREQ,
     diskstats::DISKSTATS,
     dmi::DMI,
     drbd::DRBD,
     edac::EDAC,
+    entropy::ENTROPY,
     fibrechannel::FIBRECHANNEL,
     filefd::FILEFD,
     filesystem::FILESYSTEM,
     hwmon::HWMON,
     infiniband::INFINIBAND,
+    interrupts::INTERRUPTS,
     ipvs::IPVS,
+    kernel_hung::KERNEL_HUNG,
+    ksmd::KSMD,
     lnstat::LNSTAT,
     loadavg::LOADAVG,
+    mdadm::MDADM,
     meminfo::MEMINFO,
+    meminfo_numa::MEMINFO_NUMA,
     mountstats::MOUNTSTATS,
     netclass::NETCLASS,
     netdev::NETDEV,
@@ -79,18 +108,27 @@ pub(crate) const ALL: &[Entry] = &[
     os::OS,
     powersupplyclass::POWERSUPPLYCLASS,
     pressure::PRESSURE,
+    processes::PROCESSES,
     rapl::RAPL,
+    schedstat::SCHEDSTAT,
     selinux::SELINUX,
+    slabinfo::SLABINFO,
     sockstat::SOCKSTAT,
+    softirqs::SOFTIRQS,
     softnet::SOFTNET,
     stat::STAT,
+    swap::SWAP,
+    sysctl::SYSCTL,
     textfile::TEXTFILE,
     thermal_zone::THERMAL_ZONE,
     time::TIME,
+    timex::TIMEX,
     udp_queues::UDP_QUEUES,
     uname::UNAME,
     vmstat::VMSTAT,
+    watchdog::WATCHDOG,
     xfrm::XFRM,
     xfs::XFS,
     zfs::ZFS,
+    zoneinfo::ZONEINFO,
 ];

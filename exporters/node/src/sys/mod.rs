@@ -1,0 +1,5 @@
+//! What needs `unsafe`: ioctls and system calls that no crate of ours wraps.
+#![allow(unsafe_code)]
+
+pub(crate) mod btrfs;
+pub(crate) mod clock;
