@@ -2,6 +2,7 @@
 //! `/sys/devices/system/cpu` (`Documentation/admin-guide/cputopology.rst`).
 
 mod info;
+pub(super) mod lists;
 mod ticks;
 mod topology;
 
@@ -95,7 +96,7 @@ impl Collector for Cpu {
 }
 
 /// The CPUs of a list such as `0-2,7` (`Documentation/core-api/kernel-api.rst`, bitmap_parselist).
-fn ranges(text: &[u8]) -> Vec<u32> {
+pub(super) fn ranges(text: &[u8]) -> Vec<u32> {
     let mut cpus = Vec::new();
     for range in text.trim_ascii().split(|&b| b == b',') {
         let (first, last) = scan::key_value(range, b'-').unwrap_or((range, range));

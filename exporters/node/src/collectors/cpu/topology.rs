@@ -1,6 +1,7 @@
 //! Which CPUs are online, and how often cores and packages were throttled, from `/sys/devices/system/cpu`
 //! (`Documentation/ABI/testing/sysfs-devices-system-cpu`).
 
+use super::lists::{self, FOLDER, Lists};
 use exporter::{Cx, Desc, Part};
 use hostfs::{Buf, KeptFile, Sources, scan};
 use std::collections::BTreeMap;
@@ -15,11 +16,8 @@ const CORE_THROTTLES: Desc =
 const PACKAGE_THROTTLES: Desc =
     Desc::counter("node_cpu_package_throttles_total", "Number of times this CPU package has been throttled.");
 
-const FOLDER: &str = "devices/system/cpu";
-
 pub(super) struct Topology {
-    /// The kernel's lists of the CPUs that are plugged in and online: cores are found anew when one changes.
-    lists: [KeptFile; 2],
+    lists: Lists,
     known: Mutex<Option<Arc<Known>>>,
 }
 
@@ -46,8 +44,7 @@ struct Package {
 
 impl Topology {
     pub(super) fn new(sources: &Sources) -> Self {
-        let list = |name| sources.kept_sys(Path::new(FOLDER).join(name));
-        Self { lists: ["present", "online"].map(list), known: Mutex::default() }
+        Self { lists: Lists::new(sources), known: Mutex::default() }
     }
 
     pub(super) fn collect(&self, cx: &mut Cx<'_>, out: &mut Part) {
@@ -70,42 +67,28 @@ impl Topology {
 
     fn known(&self, cx: &mut Cx<'_>) -> Arc<Known> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = known.as_ref().and_then(|k| k.lists.as_deref());
-        let mut same = before.is_some();
-        let mut at = 0;
-        for list in &self.lists {
-            let Ok(text) = list.read(cx.buf) else {
-                same = false;
-                break;
-            };
-            same = same && before.is_some_and(|b| b.get(at..).is_some_and(|b| b.starts_with(text)));
-            at += text.len();
+        if let Some(found) = &*known
+            && self.lists.are_still(found.lists.as_deref(), cx.buf)
+        {
+            return Arc::clone(found);
         }
-        match &*known {
-            Some(found) if same => Arc::clone(found),
-            _ => {
-                let found = Arc::new(self.find(cx));
-                *known = Some(Arc::clone(&found));
-                found
-            }
-        }
+        let found = Arc::new(self.find(cx));
+        *known = Some(Arc::clone(&found));
+        found
     }
 
     fn find(&self, cx: &mut Cx<'_>) -> Known {
-        let lists = self.lists.iter().try_fold(Vec::new(), |mut lists, file| {
-            lists.extend_from_slice(file.read(cx.buf).ok()?);
-            Some(lists)
-        });
+        let lists = self.lists.read(cx.buf);
         let folder = cx.sources.sys(FOLDER);
         let Ok(entries) = folder.entries() else { return Known { lists, ..Known::default() } };
         let mut online = Vec::new();
         let mut packages: BTreeMap<u64, Option<KeptFile>> = BTreeMap::new();
         let mut cores: BTreeMap<(u64, u64), Option<KeptFile>> = BTreeMap::new();
-        for name in entries.iter().filter(|name| is_cpu(name)) {
+        for (name, number) in entries.iter().filter_map(|name| Some((name, lists::number(name)?))) {
             let rel = Path::new(FOLDER).join(OsStr::from_bytes(name));
             let cpu = cx.sources.sys(&rel);
             let state = cpu.join("online").read_trimmed(cx.buf).ok().map(|state| state == b"1");
-            online.push((name[b"cpu".len()..].to_vec(), state));
+            online.push((number.to_vec(), state));
             let Ok(package) = cpu.join("topology/physical_package_id").read_u64(cx.buf) else { continue };
             let Ok(core) = cpu.join("topology/core_id").read_u64(cx.buf) else { continue };
             // One count for all threads of a core and one for all cores of a package: the first file that reads well.
@@ -137,11 +120,6 @@ impl Topology {
                 .collect(),
         }
     }
-}
-
-/// `cpu0`, not `cpufreq`.
-fn is_cpu(name: &[u8]) -> bool {
-    name.strip_prefix(b"cpu").is_some_and(|rest| rest.first().is_some_and(u8::is_ascii_digit))
 }
 
 fn read_count(file: &KeptFile, buf: &mut Buf) -> Option<u64> {
