@@ -1,7 +1,8 @@
 //! Folder listings without one allocation a name.
 
 use rustix::fd::BorrowedFd;
-use rustix::fs::RawDir;
+use rustix::fs::{AtFlags, FileType, RawDir};
+use std::ffi::CStr;
 use std::mem::MaybeUninit;
 
 /// The names of a folder in byte order, `.` and `..` left out.
@@ -13,13 +14,26 @@ pub struct Entries {
 
 impl Entries {
     pub(crate) fn read(fd: BorrowedFd<'_>) -> rustix::io::Result<Self> {
+        Self::read_if(fd, |_, _| true)
+    }
+
+    /// The folders alone; links are none.
+    pub(crate) fn read_folders(fd: BorrowedFd<'_>) -> rustix::io::Result<Self> {
+        Self::read_if(fd, |name, kind| match kind {
+            FileType::Unknown => rustix::fs::statat(fd, name, AtFlags::SYMLINK_NOFOLLOW)
+                .is_ok_and(|s| FileType::from_raw_mode(s.st_mode) == FileType::Directory),
+            kind => kind == FileType::Directory,
+        })
+    }
+
+    fn read_if(fd: BorrowedFd<'_>, wanted: impl Fn(&CStr, FileType) -> bool) -> rustix::io::Result<Self> {
         let mut entries = Self::default();
         let mut buffer = [MaybeUninit::uninit(); 8192];
         let mut dir = RawDir::new(fd, &mut buffer);
         while let Some(entry) = dir.next() {
             let entry = entry?;
             let name = entry.file_name().to_bytes();
-            if name != b"." && name != b".." {
+            if name != b"." && name != b".." && wanted(entry.file_name(), entry.file_type()) {
                 entries.names.push((entries.arena.len() as u32, name.len() as u32));
                 entries.arena.extend_from_slice(name);
             }

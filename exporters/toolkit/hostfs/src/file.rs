@@ -95,6 +95,12 @@ impl<'s> File<'s> {
         Entries::read(fd.as_fd()).map_err(|e| ReadError::new("list", &self.path, e))
     }
 
+    /// Lists the folders in a folder, sorted by name; links are none.
+    pub fn folders(&self) -> Result<Entries, ReadError> {
+        let fd = open(&self.path, OFlags::RDONLY | OFlags::DIRECTORY)?;
+        Entries::read_folders(fd.as_fd()).map_err(|e| ReadError::new("list", &self.path, e))
+    }
+
     /// Where a link points, as text of the link.
     pub fn read_link(&self) -> Result<PathBuf, ReadError> {
         std::fs::read_link(&self.path).map_err(|e| ReadError::new("read link", &self.path, e))

@@ -13,6 +13,7 @@ pub mod netlink;
 mod network;
 pub mod scan;
 mod sources;
+mod usage;
 
 pub use dir::Entries;
 pub use error::ReadError;
@@ -21,3 +22,4 @@ pub use kept::KeptFile;
 pub use kept_set::{KeptFiles, Round};
 pub use network::Network;
 pub use sources::{Roots, Sources};
+pub use usage::{Bounds, Usage};
