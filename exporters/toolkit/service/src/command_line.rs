@@ -17,18 +17,27 @@ pub(crate) struct Parsed<'a> {
     pub(crate) error: Option<String>,
 }
 
+/// What a command line may look like besides.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Style {
+    /// `-name` for `--name`.
+    pub(crate) single_dash: bool,
+    /// `--switch=true` and `--switch=false`.
+    pub(crate) switch_values: bool,
+}
+
 /// Reads `args`, then the environment for what was not given.
 pub(crate) fn parse<'a>(
     declared: &[&Flag],
     commands: &'a [Command],
-    single_dash: bool,
+    style: Style,
     args: impl IntoIterator<Item = String>,
     env: &dyn Fn(&str) -> Option<String>,
 ) -> Parsed<'a> {
     let mut reader = Reader {
         known: declared.to_vec(),
         commands,
-        single_dash,
+        style,
         words: args.into_iter().map(Word::Raw).collect(),
         only_operands: false,
         parsed: Parsed {
@@ -48,14 +57,14 @@ pub(crate) fn parse<'a>(
 
 /// [`parse`] for flags alone.
 pub(crate) fn parse_flags(declared: &[&Flag], args: &[&str]) -> Result<Flags, String> {
-    let parsed = parse(declared, &[], false, args.iter().map(|&a| a.to_owned()), &|_| None);
+    let parsed = parse(declared, &[], Style::default(), args.iter().map(|&a| a.to_owned()), &|_| None);
     parsed.error.map_or(Ok(parsed.flags), Err)
 }
 
 struct Reader<'d, 'a> {
     known: Vec<&'d Flag>,
     commands: &'a [Command],
-    single_dash: bool,
+    style: Style,
     words: VecDeque<Word>,
     only_operands: bool,
     parsed: Parsed<'a>,
@@ -134,7 +143,17 @@ impl Reader<'_, '_> {
             (None, None) => return Err(unknown()),
         };
         if flag.kind == FlagKind::Bool {
-            return self.parsed.flags.give(flag, if on { "true" } else { "false" });
+            let value = match self.words.pop_front() {
+                Some(Word::Value(text)) if self.style.switch_values => {
+                    truth(&text).ok_or_else(|| format!("flag '--{name}': parsing {text:?}: invalid syntax"))?
+                }
+                Some(word) => {
+                    self.words.push_front(word);
+                    true
+                }
+                None => true,
+            };
+            return self.parsed.flags.give(flag, if on == value { "true" } else { "false" });
         }
         if !on {
             return Err(unknown());
@@ -154,7 +173,7 @@ impl Reader<'_, '_> {
         }
         let name = text.split_once('=').map_or(text, |(name, _)| name);
         let known = self.find(name).is_some() || name.strip_prefix("no-").is_some_and(|n| self.find(n).is_some());
-        if self.single_dash && known {
+        if self.style.single_dash && known {
             self.parsed.flags.notice(format!("-{name} with one dash is deprecated, write --{name}"));
             return self.long(text);
         }
@@ -168,10 +187,9 @@ impl Reader<'_, '_> {
             let given = self.parsed.flags.given(flag.name) || flag.alias_of.is_some_and(|t| self.parsed.flags.given(t));
             let Some(text) = env(variable).filter(|t| !given && !t.is_empty()) else { continue };
             let stored = match flag.kind {
-                FlagKind::Bool => match text.as_str() {
-                    "1" | "t" | "T" | "TRUE" | "true" | "True" => self.parsed.flags.give(flag, "true"),
-                    "0" | "f" | "F" | "FALSE" | "false" | "False" => self.parsed.flags.give(flag, "false"),
-                    _ => Err(format!("flag '--{}': parsing {text:?}: invalid syntax", flag.name)),
+                FlagKind::Bool => match truth(&text) {
+                    Some(on) => self.parsed.flags.give(flag, if on { "true" } else { "false" }),
+                    None => Err(format!("flag '--{}': parsing {text:?}: invalid syntax", flag.name)),
                 },
                 FlagKind::Texts => text.lines().try_for_each(|line| self.parsed.flags.give(flag, line)),
                 _ => self.parsed.flags.give(flag, &text),
@@ -185,5 +203,14 @@ impl Reader<'_, '_> {
 impl<'d> Reader<'d, '_> {
     fn find(&self, name: &str) -> Option<&'d Flag> {
         self.known.iter().copied().find(|f| f.name == name)
+    }
+}
+
+/// The words that Go takes for a truth value.
+fn truth(text: &str) -> Option<bool> {
+    match text {
+        "1" | "t" | "T" | "TRUE" | "true" | "True" => Some(true),
+        "0" | "f" | "F" | "FALSE" | "false" | "False" => Some(false),
+        _ => None,
     }
 }

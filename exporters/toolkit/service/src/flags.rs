@@ -184,8 +184,19 @@ impl Flags {
         self.store(flag.name, flag, text)
     }
 
-    pub(crate) fn notice(&mut self, text: String) {
+    /// Says something to the user at start.
+    pub fn notice(&mut self, text: String) {
         self.notices.push(text);
+    }
+
+    /// Sets a declared flag from others, as if the user had given it.
+    pub fn settle(&mut self, name: &str, texts: Vec<String>) {
+        let held = self.values.get_mut(name);
+        debug_assert!(held.is_some(), "no flag --{name} is declared");
+        if let Some(held) = held {
+            held.texts = texts;
+            held.given = true;
+        }
     }
 
     fn store(&mut self, name: &'static str, flag: &Flag, text: &str) -> Result<(), String> {

@@ -37,7 +37,7 @@ pub use flags::{Flag, FlagKind, Flags};
 pub use gate::Peer;
 pub use landing::{Landing, StateFn, escape};
 pub use listen::{Address, ListenError, Listener};
-pub use program::{Arg, Asked, Command, CommandFn, Program, Version};
+pub use program::{Arg, Asked, Command, CommandFn, Program, SettleFn, Version};
 pub use regex::bytes::Regex;
 pub use run::run;
 pub use serve::{Config, serve};

@@ -27,6 +27,10 @@ pub struct Program {
     pub commands: Vec<Command>,
     /// Whether `-long.flag` is taken for `--long.flag`, with a notice, as exporters of Go's own flag package had it.
     pub single_dash: bool,
+    /// Whether a switch may be written `--name=true` and `--name=false`, as Go's own flag package has it.
+    pub switch_values: bool,
+    /// What flags say together: run after all were read, may set some from others.
+    pub settle: Option<SettleFn>,
     /// Threads that run async code; 0, the default, is one thread for all of it, which is smallest.
     pub workers: usize,
 }
@@ -44,6 +48,8 @@ impl Program {
             flags: Vec::new(),
             commands: vec![healthcheck::command()],
             single_dash: false,
+            switch_values: false,
+            settle: None,
             workers: 0,
         }
     }
@@ -82,7 +88,8 @@ impl Program {
         let all = self.all_flags();
         let declared: Vec<&Flag> = all.iter().collect();
         let args = args.into_iter().skip(1).map(|a| a.to_string_lossy().into_owned());
-        let parsed = command_line::parse(&declared, &self.commands, self.single_dash, args, env);
+        let style = command_line::Style { single_dash: self.single_dash, switch_values: self.switch_values };
+        let mut parsed = command_line::parse(&declared, &self.commands, style, args, env);
         if parsed.help {
             return Asked::answer(help::text(self, &all, parsed.command));
         }
@@ -90,6 +97,9 @@ impl Program {
             return Asked::answer(self.version.report(self.name));
         }
         if let Some(error) = parsed.error {
+            return self.mistake(&error);
+        }
+        if let Some(Err(error)) = self.settle.map(|settle| settle(&mut parsed.flags)) {
             return self.mistake(&error);
         }
         match parsed.command {
@@ -104,6 +114,9 @@ impl Program {
         Asked::Answer { text, code: 1, to_stderr: true }
     }
 }
+
+/// Sets flags from others; an error is a mistake of the command line.
+pub type SettleFn = fn(&mut Flags) -> Result<(), String>;
 
 /// What a command line asks for.
 #[derive(Debug)]
