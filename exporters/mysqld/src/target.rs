@@ -75,6 +75,15 @@ struct Waiting {
     answers: Vec<oneshot::Sender<Outcome>>,
 }
 
+/// What a run leaves to be tidied up once its answer is on its way.
+enum Left {
+    Nothing,
+    /// A connection past its age.
+    Old(Session),
+    /// A connection that was cut off; what it did may still run on the server.
+    Running(u32),
+}
+
 /// What earlier scrapes have shown.
 #[derive(Default)]
 struct Memory {
@@ -140,9 +149,9 @@ impl Target {
             let at = waiting.iter().position(|w| w.ticket == ticket);
             at.map(|i| waiting.swap_remove(i).answers).unwrap_or_default()
         };
-        let mut left_behind = None;
+        let mut left = Left::Nothing;
         let outcome = match &slot {
-            Ok(Ok(_slot)) => self.run(chosen, deadline, &mut left_behind).await,
+            Ok(Ok(_slot)) => self.run(chosen, deadline, &mut left).await,
             _ => self.missed(chosen, begun),
         };
         let mut answers = answers.into_iter();
@@ -154,8 +163,10 @@ impl Target {
             drop(answer.send(outcome));
         }
         // The slot is held until the server has ended the connection: it counts there as long.
-        if let Some(id) = left_behind {
-            self.kill(id).await;
+        match left {
+            Left::Nothing => {}
+            Left::Old(session) => session.close().await,
+            Left::Running(id) => self.kill(id).await,
         }
     }
 
@@ -171,7 +182,7 @@ impl Target {
         all.filter(move |(i, _)| chosen.0 >> i & 1 == 1).map(|(_, (entry, collect))| (*entry, &**collect))
     }
 
-    async fn run(&self, chosen: Chosen, deadline: Instant, left_behind: &mut Option<u32>) -> Outcome {
+    async fn run(&self, chosen: Chosen, deadline: Instant, left: &mut Left) -> Outcome {
         let begun = Instant::now();
         let mut kept = self.kept().await;
         loop {
@@ -188,7 +199,7 @@ impl Target {
                 }
             };
             let mut heard = Heard { first: fresh.then(Instant::now) };
-            let runs = self.converse(session, chosen, deadline, &mut heard, fresh, left_behind).await;
+            let runs = self.converse(session, chosen, deadline, &mut heard, fresh, left).await;
             if let Some(at) = heard.first {
                 self.complain("", None);
                 lock(&self.memory).last_heard = Some(at);
@@ -210,7 +221,7 @@ impl Target {
         deadline: Instant,
         heard: &mut Heard,
         fresh: bool,
-        left_behind: &mut Option<u32>,
+        left: &mut Left,
     ) -> Vec<Ran> {
         let server = Arc::clone(&session.server);
         let alone = lock(&self.memory).alone;
@@ -222,8 +233,8 @@ impl Target {
             jobs.push(job);
         }
         let batch = self.policy.query_timeout.is_none();
-        let left = deadline.saturating_duration_since(Instant::now());
-        let limit = self.policy.query_timeout.map_or(left, |t| t.min(left));
+        let time = deadline.saturating_duration_since(Instant::now());
+        let limit = self.policy.query_timeout.map_or(time, |t| t.min(time));
         let talk = async {
             session.limit(limit).await?;
             drive(&mut session.conn, &mut jobs, heard, !fresh, batch).await
@@ -237,9 +248,13 @@ impl Target {
             let id = session.conn.id();
             abandon(session);
             // A server that said nothing at all would not hear of it either.
-            *left_behind = heard.first.is_some().then_some(id);
+            if heard.first.is_some() {
+                *left = Left::Running(id);
+            }
         } else if error.is_some() {
             abandon(session);
+        } else if session.opened.elapsed() >= self.policy.max_age {
+            *left = Left::Old(session);
         } else {
             lock(&self.idle).push(session);
         }

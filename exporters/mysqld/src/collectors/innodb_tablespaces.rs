@@ -46,11 +46,13 @@ impl Run for TablespacesRun {
         let (size, allocated) = (cells.number(column("FILE_SIZE")?)?, cells.number(column("ALLOCATED_SIZE")?)?);
         // Upstream selects the column's name as a text, not the column.
         let format: &[u8] = if cells.find("FILE_FORMAT").is_some() { b"FILE_FORMAT" } else { b"NONE" };
+        // NULL is a word; a column that is not there is an empty label.
+        let or_none = |name: &str| cells.find(name).map_or(&b""[..], |i| cells.get(i).unwrap_or(b"NONE"));
         out.family(&INFO).sample(
             &[
                 ("file_format", format),
-                ("row_format", cells.named("ROW_FORMAT")),
-                ("space_type", cells.named("SPACE_TYPE")),
+                ("row_format", or_none("ROW_FORMAT")),
+                ("space_type", or_none("SPACE_TYPE")),
                 ("tablespace_name", name),
             ],
             space,

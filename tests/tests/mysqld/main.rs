@@ -1,0 +1,6 @@
+//! The mysqld exporter on real servers: beside the Go exporter, with faults, and measured.
+#![allow(clippy::unwrap_used, clippy::print_stdout)] // tests fail by panic and print their tables
+
+mod exporter;
+mod parity;
+mod server;
