@@ -9,7 +9,7 @@ pause=${PAUSE:-5}
 
 visit() {
   # One connection, 24 requests: pages, a style sheet, a few that are missing.
-  curl -s -o /dev/null --max-time 4 -A 'bongsu-load/1' "$site/?page=[1-12]" "$site/style.css?v=[1-6]" "$site/about.html?ref=[1-4]" "$site/missing-[1-2].html" || true
+  curl -s --max-time 4 -A 'bongsu-load/1' "$site/?page=[1-12]" "$site/style.css?v=[1-6]" "$site/about.html?ref=[1-4]" "$site/missing-[1-2].html" >/dev/null || true
 }
 
 buy() { # ROUND: rows go in, the oldest go out, so that tables stay small

@@ -22,7 +22,7 @@ launch() { # SERVICE: one that does not run yet
   prometheus)
     spawn "$service" "$lab_user" prometheus "$listen" --config.file="$etc/prometheus/prometheus.yml" --storage.tsdb.path="$data/prometheus" \
       --storage.tsdb.retention.time=7d --storage.tsdb.retention.size=1GB --web.external-url="$(url prometheus)" \
-      --web.console.templates="$etc/prometheus/consoles"
+      --web.console.templates="$etc/prometheus/consoles" --rules.alert.resend-delay=10s
     ;;
   load)
     spawn "$service" "$lab_user" env SITE_URL="$(url nginx)" MYSQL_DEFAULTS="$lab_dir/secrets/wordpress.cnf" bash "$lab_dir/bin/load.sh"

@@ -22,7 +22,7 @@ STOPSIGNAL SIGQUIT
 CMD ["nginx", "-g", "daemon off;"]
 
 FROM ${BASE} AS mariadb
-RUN printf '[mysqld]\nbind-address = 0.0.0.0\n!includedir /etc/mysql/conf.d/\n' >/etc/mysql/mariadb.conf.d/99-image.cnf && mkdir -p /docker-entrypoint-initdb.d /run/mysqld && chown mysql:mysql /run/mysqld /var/lib/mysql
+RUN printf '[mysqld]\nbind-address = 0.0.0.0\n!includedir /etc/mysql/conf.d/\n' >/etc/mysql/mariadb.conf.d/99-image.cnf && mkdir -p /docker-entrypoint-initdb.d /run/mysqld && chown mysql:mysql /run/mysqld /var/lib/mysql && chmod 1777 /run/mysqld
 COPY --chmod=755 mariadb-entrypoint.sh /usr/local/bin/docker-entrypoint.sh
 VOLUME /var/lib/mysql
 ENTRYPOINT ["docker-entrypoint.sh"]

@@ -34,10 +34,11 @@ within() {
   done
 }
 
-# SINK STATUS ALERTNAME: has a delivery with that alert in that state arrived?
+# SINK STATE ALERTNAME: does the sink hold that alert in that state, begun since this test began?
+begun=$(date -u +%Y-%m-%dT%H:%M:%SZ)
 delivered() {
-  curl -fsS --max-time 5 "$1/api/v1/deliveries?limit=1000" |
-    jq -e --arg status "$2" --arg name "$3" '[.. | objects | select(.status? == $status and .labels?.alertname? == $name)] | length > 0'
+  curl -fsS --max-time 5 -G "$1/api/v1/alerts" --data-urlencode "state=$2" --data-urlencode "q=alertname=\"$3\"" --data-urlencode "from=$begun" |
+    jq -e '.alerts | length > 0'
 }
 # PROMETHEUS: jobs that are up, one a line
 jobs_up() { curl -fsS --max-time 5 "$1/api/v1/targets?state=active" | jq -r '.data.activeTargets[] | select(.health == "up") | .labels.job' | sort; }
