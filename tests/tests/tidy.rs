@@ -150,6 +150,19 @@ fn nothing_unfinished_and_no_path_of_a_machine() {
     none(&wrong);
 }
 
+#[test]
+fn each_deliberate_difference_stands_in_the_docs() {
+    let docs = fs::read_to_string(repo().join("docs/differences.md")).unwrap();
+    let mut wrong = Vec::new();
+    for file in sources(&["exporters", "custom-exporter", "webhook-sink"]) {
+        let path = shown(&file);
+        if fs::read_to_string(&file).unwrap().contains("Differs from") && !docs.contains(&path) {
+            wrong.push(format!("{path}: differs from an original; say so in docs/differences.md"));
+        }
+    }
+    none(&wrong);
+}
+
 /// The packages that a crate's code (not its tests) depends on.
 fn dependencies(dir: &str) -> Vec<String> {
     let manifest = fs::read_to_string(repo().join(dir).join("Cargo.toml")).unwrap();

@@ -17,8 +17,17 @@ pub(crate) struct Metrics {
     pub(crate) max_requests: i64,
     pub(crate) own_shown: bool,
     pub(crate) openmetrics: bool,
-    /// Memory of the last page: its text, and the part with the own metrics.
-    pub(crate) spare: Mutex<(Vec<u8>, Part)>,
+    /// Memory of the last page.
+    pub(crate) spare: Mutex<Spare>,
+}
+
+/// What one page needs and the next can use again.
+#[derive(Debug, Default)]
+pub(crate) struct Spare {
+    page: Page,
+    text: Vec<u8>,
+    /// The part with the own metrics.
+    own: Part,
 }
 
 impl Metrics {
@@ -48,7 +57,7 @@ impl Metrics {
         self.page(&*scraper, request.headers(), request.uri(), false).await
     }
 
-    async fn page(&self, scraper: &dyn Scraper, headers: &HeaderMap, uri: &Uri, own: bool) -> Response<Body> {
+    async fn page(&self, scraper: &dyn Scraper, headers: &HeaderMap, uri: &Uri, with_own: bool) -> Response<Body> {
         let scrape = read_scrape(headers, uri);
         let mut parts = match scraper.scrape(&scrape).await {
             Ok(parts) => parts,
@@ -57,17 +66,17 @@ impl Metrics {
                 return refusal(&refused);
             }
         };
-        let (mut text, mut own_part) = std::mem::take(&mut *self.spare());
+        let Spare { mut page, mut text, mut own } = std::mem::take(&mut *self.spare());
         text.clear();
-        own_part.clear();
-        if own {
-            self.own.emit_build(&mut own_part);
+        own.clear();
+        if with_own {
+            self.own.emit_build(&mut own);
             if self.own_shown {
-                self.own.emit(&mut own_part);
+                self.own.emit(&mut own);
             }
         }
-        parts.push(own_part);
-        let (page, conflicts) = Page::merge(parts);
+        parts.push(own);
+        let conflicts = page.refill(parts);
         if let Some(first) = conflicts.first() {
             self.own.conflicts(conflicts.len());
             tracing::warn!(count = conflicts.len(), first = %first, "left out of the page");
@@ -75,8 +84,8 @@ impl Metrics {
         let accept = headers.get(header::ACCEPT).map_or("", |v| v.to_str().unwrap_or_default());
         let format = negotiate(accept, self.openmetrics);
         page.write(format, &mut text);
-        let mut parts = page.into_parts();
-        let own_part = parts.pop().unwrap_or_default();
+        let mut parts = page.take_parts();
+        let own = parts.pop().unwrap_or_default();
         scraper.recycle(parts);
 
         let encoding = headers.get(header::ACCEPT_ENCODING).map_or("", |v| v.to_str().unwrap_or_default());
@@ -86,16 +95,16 @@ impl Metrics {
         if service::compress::wants_gzip(encoding) {
             fields.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
             let packed = service::compress::gzip(&text);
-            *self.spare() = (text, own_part);
+            *self.spare() = Spare { page, text, own };
             *response.body_mut() = Body::from(packed);
         } else {
-            *self.spare() = (Vec::new(), own_part);
+            *self.spare() = Spare { page, text: Vec::new(), own };
             *response.body_mut() = Body::from(text);
         }
         response
     }
 
-    fn spare(&self) -> std::sync::MutexGuard<'_, (Vec<u8>, Part)> {
+    fn spare(&self) -> std::sync::MutexGuard<'_, Spare> {
         self.spare.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -94,10 +94,10 @@ impl Own {
     /// Emits all of it and `process_*`.
     pub(crate) fn emit(&self, out: &mut Part) {
         let mut text = String::new();
-        if prometheus_client::encoding::text::encode(&mut text, &self.registry).is_ok() {
-            if let Err(e) = exposition::parse_openmetrics_into(text.as_bytes(), out) {
-                tracing::error!(err = %e, "own metrics cannot be rendered");
-            }
+        if prometheus_client::encoding::text::encode(&mut text, &self.registry).is_ok()
+            && let Err(e) = exposition::parse_openmetrics_into(text.as_bytes(), out)
+        {
+            tracing::error!(err = %e, "own metrics cannot be rendered");
         }
         process::process_metrics(out);
     }
