@@ -14,6 +14,7 @@ use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsAcceptor;
@@ -53,7 +54,7 @@ async fn serve<S: Duplex>(stream: S, shared: &Arc<Shared>, place: &Place) -> Res
         return http1(stream, shared, place).await.map_err(Ended::Http);
     };
     if stream.speaks_plain() {
-        Watched::new(stream, Arc::clone(&place.slot)).hang_up(answer::PLAIN_ON_TLS).await;
+        Watched::new(stream, Arc::clone(&place.slot)).hang_up(answer::PLAIN_ON_TLS, true).await;
         return Err(Ended::Handshake("client sent an HTTP request to an HTTPS server".to_owned()));
     }
     let config = web.tls().map_err(|e| Ended::Handshake(e.to_string()))?;
@@ -91,7 +92,8 @@ where
     };
     let watched = connection.into_parts().io.into_inner();
     let last_words = if watched.not_http1 { answer::VERSION_NOT_SUPPORTED } else { b"" };
-    watched.hang_up(last_words).await;
+    // After an orderly last answer whoever stops us need not wait.
+    watched.hang_up(last_words, !draining || ended.is_err()).await;
     ended
 }
 
@@ -154,14 +156,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Watched<S> {
 
     /// Ends the connection so that the last answer arrives: closing a socket with unread input makes the kernel reset
     /// the connection, which can destroy an answer on its way. So our end is closed first and the rest is read away.
-    async fn hang_up(mut self, last_words: &[u8]) {
+    async fn hang_up(mut self, last_words: &[u8], linger: bool) {
         self.slot.enter(Phase::Closing);
         if self.inner.write_all(last_words).await.is_err() {
             return;
         }
-        if self.inner.shutdown().await.is_err() || self.ended {
+        if self.inner.shutdown().await.is_err() || self.ended || !linger {
             return;
         }
+        // As long as Go lingers.
+        let _ = tokio::time::timeout(Duration::from_millis(500), self.read_away()).await;
+    }
+
+    async fn read_away(&mut self) {
         let mut sink = [0; 4096];
         let mut left = LINGER_BYTES;
         while let Ok(n @ 1..) = self.inner.read(&mut sink).await {

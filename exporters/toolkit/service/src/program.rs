@@ -90,14 +90,15 @@ impl Program {
         let args = args.into_iter().skip(1).map(|a| a.to_string_lossy().into_owned());
         let style = command_line::Style { single_dash: self.single_dash, switch_values: self.switch_values };
         let mut parsed = command_line::parse(&declared, &self.commands, style, args, env);
-        if parsed.help {
-            return Asked::answer(help::text(self, &all, parsed.command));
-        }
+        // In kingpin's order: `--version extra` shows the version, `--help --nosuch` the mistake.
         if parsed.version {
             return Asked::answer(self.version.report(self.name));
         }
         if let Some(error) = parsed.error {
             return self.mistake(&error);
+        }
+        if parsed.help {
+            return Asked::answer(help::text(self, &all, parsed.command));
         }
         if let Some(Err(error)) = self.settle.map(|settle| settle(&mut parsed.flags)) {
             return self.mistake(&error);
