@@ -2,6 +2,7 @@
 
 pub(crate) mod arp;
 pub(crate) mod bcache;
+pub(crate) mod bcachefs;
 pub(crate) mod bonding;
 pub(crate) mod btrfs;
 pub(crate) mod buddyinfo;
@@ -12,9 +13,12 @@ pub(crate) mod cpu_vulnerabilities;
 pub(crate) mod cpufreq;
 pub(crate) mod diskstats;
 pub(crate) mod dmi;
+pub(crate) mod dmmultipath;
 pub(crate) mod drbd;
+pub(crate) mod drm;
 pub(crate) mod edac;
 pub(crate) mod entropy;
+pub(crate) mod ethtool;
 pub(crate) mod fibrechannel;
 pub(crate) mod filefd;
 pub(crate) mod filesystem;
@@ -33,14 +37,20 @@ pub(crate) mod mountstats;
 pub(crate) mod netclass;
 pub(crate) mod netdev;
 pub(crate) mod netstat;
+pub(crate) mod network_route;
 pub(crate) mod nfs;
 pub(crate) mod nfsd;
+pub(crate) mod ntp;
 pub(crate) mod nvme;
 pub(crate) mod os;
+pub(crate) mod pcidevice;
+pub(crate) mod perf;
 pub(crate) mod powersupplyclass;
 pub(crate) mod pressure;
 pub(crate) mod processes;
+pub(crate) mod qdisc;
 pub(crate) mod rapl;
+pub(crate) mod runit;
 pub(crate) mod schedstat;
 pub(crate) mod selinux;
 pub(crate) mod slabinfo;
@@ -50,6 +60,8 @@ pub(crate) mod softnet;
 pub(crate) mod stat;
 pub(crate) mod swap;
 pub(crate) mod sysctl;
+pub(crate) mod tapestats;
+pub(crate) mod tcpstat;
 pub(crate) mod textfile;
 pub(crate) mod thermal_zone;
 pub(crate) mod time;
@@ -58,6 +70,7 @@ pub(crate) mod udp_queues;
 pub(crate) mod uname;
 pub(crate) mod vmstat;
 pub(crate) mod watchdog;
+pub(crate) mod wifi;
 pub(crate) mod xfrm;
 pub(crate) mod xfs;
 pub(crate) mod zfs;
@@ -71,6 +84,7 @@ use exporter::Entry;
 pub(crate) const ALL: &[Entry] = &[
     arp::ARP,
     bcache::BCACHE,
+    bcachefs::BCACHEFS,
     bonding::BONDING,
     btrfs::BTRFS,
     buddyinfo::BUDDYINFO,
@@ -81,9 +95,12 @@ pub(crate) const ALL: &[Entry] = &[
     cpufreq::CPUFREQ,
     diskstats::DISKSTATS,
     dmi::DMI,
+    dmmultipath::DMMULTIPATH,
     drbd::DRBD,
+    drm::DRM,
     edac::EDAC,
     entropy::ENTROPY,
+    ethtool::ETHTOOL,
     fibrechannel::FIBRECHANNEL,
     filefd::FILEFD,
     filesystem::FILESYSTEM,
@@ -102,14 +119,20 @@ pub(crate) const ALL: &[Entry] = &[
     netclass::NETCLASS,
     netdev::NETDEV,
     netstat::NETSTAT,
+    network_route::NETWORK_ROUTE,
     nfs::NFS,
     nfsd::NFSD,
+    ntp::NTP,
     nvme::NVME,
     os::OS,
+    pcidevice::PCIDEVICE,
+    perf::PERF,
     powersupplyclass::POWERSUPPLYCLASS,
     pressure::PRESSURE,
     processes::PROCESSES,
+    qdisc::QDISC,
     rapl::RAPL,
+    runit::RUNIT,
     schedstat::SCHEDSTAT,
     selinux::SELINUX,
     slabinfo::SLABINFO,
@@ -119,6 +142,8 @@ pub(crate) const ALL: &[Entry] = &[
     stat::STAT,
     swap::SWAP,
     sysctl::SYSCTL,
+    tapestats::TAPESTATS,
+    tcpstat::TCPSTAT,
     textfile::TEXTFILE,
     thermal_zone::THERMAL_ZONE,
     time::TIME,
@@ -127,6 +152,7 @@ pub(crate) const ALL: &[Entry] = &[
     uname::UNAME,
     vmstat::VMSTAT,
     watchdog::WATCHDOG,
+    wifi::WIFI,
     xfrm::XFRM,
     xfs::XFS,
     zfs::ZFS,

@@ -2,4 +2,6 @@
 #![allow(unsafe_code)]
 
 pub(crate) mod btrfs;
+pub(crate) mod perf;
 pub(crate) mod clock;
+pub(crate) mod ethtool;

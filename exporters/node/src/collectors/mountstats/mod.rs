@@ -22,13 +22,12 @@ impl Collector for Mountstats {
     fn collect(&self, cx: &mut Cx<'_>, out: &mut Part) -> Result<(), CollectError> {
         // Init's table is the host's where this process has its own mounts; it takes root to read it.
         let in_init = cx.sources.proc("1/mountstats");
-        let (process, stats) = match in_init.read(cx.buf) {
-            Ok(stats) => (cx.sources.proc("1"), stats),
-            Err(_) => {
-                let process = own_process(cx.sources, cx.buf2);
-                let stats = process.join("mountstats").read(cx.buf)?;
-                (process, stats)
-            }
+        let (process, stats) = if let Ok(stats) = in_init.read(cx.buf) {
+            (cx.sources.proc("1"), stats)
+        } else {
+            let process = own_process(cx.sources, cx.buf2);
+            let stats = process.join("mountstats").read(cx.buf)?;
+            (process, stats)
         };
         let info = process.join("mountinfo").read(cx.buf2)?;
         emit(stats, info, out);

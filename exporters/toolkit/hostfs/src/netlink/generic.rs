@@ -18,9 +18,7 @@ impl Family {
         push_attribute(&mut request, FAMILY_NAME, &name);
         let kind = socket
             .ask(CONTROL, &request)?
-            .find_map(|m| {
-                attributes(m.payload.get(HEADER..)?).find(|a| a.kind == FAMILY_ID).and_then(|a| u16(a.value))
-            })
+            .find_map(|m| attributes(m.payload.get(HEADER..)?).find(|a| a.kind == FAMILY_ID).and_then(|a| u16(a.value)))
             .ok_or(NetlinkError::Refused { kind: CONTROL, source: Errno::NOENT })?;
         Ok(Self { kind })
     }

@@ -70,11 +70,22 @@ impl Socket {
         // A table that changed meanwhile is marked; asking again gives a whole one. A table that never rests is taken
         // as it is.
         for _ in 0..DUMP_TRIES {
-            if !self.ask_once(kind, REQUEST | DUMP, payload)? {
+            if !self.ask_once(kind, REQUEST | DUMP, payload, None)? {
                 break;
             }
         }
         Ok(self.answers())
+    }
+
+    /// Asks for all objects of a kind and hands on each message as it comes: for tables that may be large. Unlike with
+    /// [`Socket::dump`], a table that changes meanwhile is not read again.
+    pub fn dump_each(
+        &mut self,
+        kind: u16,
+        payload: &[u8],
+        mut each: impl FnMut(Message<'_>),
+    ) -> Result<(), NetlinkError> {
+        self.ask_once(kind, REQUEST | DUMP, payload, Some(&mut each)).map(|_| ())
     }
 
     /// Asks for one object and returns the message that answers.
@@ -83,7 +94,7 @@ impl Socket {
         kind: u16,
         payload: &[u8],
     ) -> Result<impl Iterator<Item = Message<'s>> + use<'s>, NetlinkError> {
-        self.ask_once(kind, REQUEST, payload)?;
+        self.ask_once(kind, REQUEST, payload, None)?;
         Ok(self.answers())
     }
 
@@ -91,8 +102,14 @@ impl Socket {
         messages(&self.answer).filter(|m| m.sequence == self.sequence && m.kind >= FIRST_KIND)
     }
 
-    /// Fills `answer`; true if the dump was marked as inconsistent.
-    fn ask_once(&mut self, kind: u16, flags: u16, payload: &[u8]) -> Result<bool, NetlinkError> {
+    /// Fills `answer`, or hands on what comes; true if the dump was marked as inconsistent.
+    fn ask_once(
+        &mut self,
+        kind: u16,
+        flags: u16,
+        payload: &[u8],
+        mut each: Option<&mut dyn FnMut(Message<'_>)>,
+    ) -> Result<bool, NetlinkError> {
         self.sequence = self.sequence.wrapping_add(1);
         write_message(&mut self.request, kind, flags, self.sequence, payload);
         retry(|| rustix::net::send(&self.fd, &self.request, SendFlags::empty()))
@@ -130,8 +147,16 @@ impl Socket {
                         };
                     }
                     FIRST_KIND.. if flags & DUMP == 0 => return Ok(false),
+                    FIRST_KIND.. => {
+                        if let Some(each) = &mut each {
+                            each(message);
+                        }
+                    }
                     _ => {}
                 }
+            }
+            if each.is_some() {
+                self.answer.clear();
             }
             room = DATAGRAM.max(received + MESSAGE_HEADER);
         }
