@@ -96,7 +96,7 @@ impl Collector for Hwmon {
 }
 
 /// Lower case, what fits in no metric name replaced by `_`, and none of these at either end.
-fn clean(name: &str) -> String {
+pub(super) fn clean(name: &str) -> String {
     let replaced: String = name
         .to_lowercase()
         .chars()
