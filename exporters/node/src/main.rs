@@ -1,6 +1,7 @@
 //! Host metrics under node_exporter's names.
 
 mod collectors;
+mod dbus;
 mod host;
 mod sys;
 

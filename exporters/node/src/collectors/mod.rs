@@ -30,6 +30,7 @@ pub(crate) mod kernel_hung;
 pub(crate) mod ksmd;
 pub(crate) mod lnstat;
 pub(crate) mod loadavg;
+pub(crate) mod logind;
 pub(crate) mod mdadm;
 pub(crate) mod meminfo;
 pub(crate) mod meminfo_numa;
@@ -60,6 +61,7 @@ pub(crate) mod softnet;
 pub(crate) mod stat;
 pub(crate) mod swap;
 pub(crate) mod sysctl;
+pub(crate) mod systemd;
 pub(crate) mod tapestats;
 pub(crate) mod tcpstat;
 pub(crate) mod textfile;
@@ -112,6 +114,7 @@ pub(crate) const ALL: &[Entry] = &[
     ksmd::KSMD,
     lnstat::LNSTAT,
     loadavg::LOADAVG,
+    logind::LOGIND,
     mdadm::MDADM,
     meminfo::MEMINFO,
     meminfo_numa::MEMINFO_NUMA,
@@ -142,6 +145,7 @@ pub(crate) const ALL: &[Entry] = &[
     stat::STAT,
     swap::SWAP,
     sysctl::SYSCTL,
+    systemd::SYSTEMD,
     tapestats::TAPESTATS,
     tcpstat::TCPSTAT,
     textfile::TEXTFILE,
