@@ -1,0 +1,5 @@
+//! The node exporter on this machine.
+#![allow(clippy::unwrap_used)] // a test fails by panic
+
+mod hung_mounts;
+mod same_series;
