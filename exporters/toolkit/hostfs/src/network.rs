@@ -24,8 +24,8 @@ impl Network {
 
     pub(crate) fn seen_through(sources: &Sources) -> Self {
         let root = &sources.roots().proc;
-        // A recorded tree is no namespace at all.
-        if !is_procfs(root) {
+        // Who reads the own /proc means the own namespace, be it that of `ip netns exec`; a recorded tree is none at all.
+        if root == Path::new("/proc") || !is_procfs(root) {
             return Self::Own;
         }
         // Each network namespace has its own inode for net/dev, and all mounts of procfs agree on it. Unlike the link
