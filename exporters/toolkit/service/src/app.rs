@@ -17,7 +17,7 @@ pub struct Setup {
     pub flags: Flags,
     /// What was built.
     pub version: Version,
-    /// Requested once the service is told to stop: background tasks watch it.
+    /// Requested once the service is told to stop: background tasks and answers without an end watch it.
     pub shutdown: Shutdown,
 }
 

@@ -214,3 +214,177 @@ fn truth(text: &str) -> Option<bool> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::program::Arg;
+    use proptest::prelude::*;
+    use std::process::ExitCode;
+    use std::time::Duration;
+
+    const SWITCH: Flag = Flag::switch("switch", "");
+    const ON: Flag = Flag::switch_on("on", "");
+    const TEXT: Flag = Flag::text("text", "t", "").env("TEXT");
+    const TEXTS: Flag = Flag::new("texts", FlagKind::Texts, "a", "").env("TEXTS");
+    const NUMBER: Flag = Flag::new("number", FlagKind::Integer, "1", "");
+    const WAIT: Flag = Flag::new("wait", FlagKind::Duration, "5s", "");
+    const MATCH: Flag = Flag::regex("match", "", "");
+    const OLD: Flag = Flag::text("old", "", "").alias("text");
+    const ENV_SWITCH: Flag = Flag::switch("env-switch", "").env("SWITCH");
+    const ALL: &[&Flag] = &[&SWITCH, &ON, &TEXT, &TEXTS, &NUMBER, &WAIT, &MATCH, &OLD, &ENV_SWITCH];
+
+    fn commands() -> Vec<Command> {
+        const ARGS: &[Arg] = &[Arg { name: "file", about: "", required: true, many: true }];
+        let mut check = Command::new("check", "", |_, _| ExitCode::SUCCESS).args(ARGS);
+        check.flags = const { &[Flag::switch("deep", "")] };
+        vec![check, Command::new("plain", "", |_, _| ExitCode::SUCCESS)]
+    }
+
+    fn read(args: &[&str], style: Style, env: &[(&str, &str)]) -> Result<(Flags, String, Vec<String>), String> {
+        let commands = commands();
+        let env = |name: &str| env.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned());
+        let parsed = parse(ALL, &commands, style, args.iter().map(|&a| a.to_owned()), &env);
+        let command = parsed.command.map_or("", |c| c.name).to_owned();
+        parsed.error.map_or(Ok((parsed.flags, command, parsed.operands)), Err)
+    }
+
+    fn flags(args: &[&str]) -> Flags {
+        read(args, Style::default(), &[]).unwrap().0
+    }
+
+    fn error(args: &[&str]) -> String {
+        read(args, Style::default(), &[]).unwrap_err()
+    }
+
+    #[test]
+    fn defaults_hold_until_a_flag_is_given() {
+        let none = flags(&[]);
+        assert_eq!(
+            (none.on("switch"), none.on("on"), none.text("text"), none.given("text")),
+            (false, true, "t", false)
+        );
+        assert_eq!((none.texts("texts"), none.integer("number")), (&["a".to_owned()][..], 1));
+        assert_eq!((none.duration("wait"), none.regex("match").is_none()), (Duration::from_secs(5), true));
+        let given = flags(&[
+            "--switch",
+            "--no-on",
+            "--text=",
+            "--texts=x",
+            "--texts",
+            "y",
+            "--number=-3",
+            "--wait",
+            "1m",
+            "--match=^a",
+        ]);
+        assert_eq!(
+            (given.on("switch"), given.on("on"), given.text("text"), given.given("text")),
+            (true, false, "", true)
+        );
+        assert_eq!(given.texts("texts"), ["x", "y"]);
+        assert_eq!((given.integer("number"), given.duration("wait")), (-3, Duration::from_mins(1)));
+        assert!(given.regex("match").is_some_and(|r| r.is_match(b"ab") && !r.is_match(b"ba")));
+    }
+
+    #[test]
+    fn a_value_behind_an_equals_sign_may_look_like_anything() {
+        assert_eq!(flags(&["--text=--switch"]).text("text"), "--switch");
+        assert_eq!(flags(&["--text=a=b"]).text("text"), "a=b");
+        assert_eq!(error(&["--text", "--switch"]), "expected argument for flag '--text'");
+        assert_eq!(error(&["--text"]), "expected argument for flag '--text'");
+    }
+
+    #[test]
+    fn mistakes_are_worded_as_kingpin_words_them() {
+        for (args, text) in [
+            (&["--nosuch=1"][..], "unknown long flag '--nosuch'"),
+            (&["--no-text"], "unknown long flag '--no-text'"),
+            (&["--switch=true"], "unexpected true"),
+            (&["--text=a", "--text=b"], "flag 'text' cannot be repeated"),
+            (&["--switch", "--no-switch"], "flag 'switch' cannot be repeated"),
+            (&["-s"], "unknown short flag '-s'"),
+            (&["-text=x"], "unknown short flag '-t'"),
+            (&["what"], "unexpected what"),
+            (&["--", "--switch"], "unexpected --switch"),
+            (&["plain", "more"], "unexpected more"),
+            (&["check"], "required argument 'file' not provided"),
+            (&["--number=x"], "flag '--number': parsing \"x\": invalid syntax"),
+            (&["--wait=5"], "flag '--wait': missing unit in duration \"5\""),
+            (&["--match=("], "flag '--match': bad regular expression \"(\": unclosed group"),
+            (&["--deep", "check", "f"], "unknown long flag '--deep'"),
+        ] {
+            assert_eq!(error(args), text, "{args:?}");
+        }
+    }
+
+    #[test]
+    fn subcommands_have_flags_and_operands() {
+        let (flags, command, operands) =
+            read(&["--text=x", "check", "a", "--deep", "--", "-b"], Style::default(), &[]).unwrap();
+        assert_eq!((command.as_str(), operands.as_slice()), ("check", &["a".to_owned(), "-b".to_owned()][..]));
+        assert!(flags.on("deep") && flags.text("text") == "x");
+    }
+
+    #[test]
+    fn the_environment_stands_in_for_what_is_absent() {
+        let env = [("TEXT", "from env"), ("TEXTS", "x\ny"), ("SWITCH", "T")];
+        let (flags, ..) = read(&[], Style::default(), &env).unwrap();
+        assert_eq!((flags.text("text"), flags.texts("texts")), ("from env", &["x".to_owned(), "y".to_owned()][..]));
+        assert!(flags.on("env-switch") && flags.given("text"));
+        let (flags, ..) = read(&["--text=from line"], Style::default(), &env).unwrap();
+        assert_eq!(flags.text("text"), "from line");
+        let (flags, ..) = read(&["--old=from line"], Style::default(), &env).unwrap();
+        assert_eq!(flags.text("text"), "from line");
+        let (flags, ..) = read(&[], Style::default(), &[("TEXT", "")]).unwrap();
+        assert_eq!(flags.text("text"), "t", "empty is absent");
+        let wrong = read(&[], Style::default(), &[("SWITCH", "maybe")]).unwrap_err();
+        assert_eq!(
+            wrong,
+            "flag '--env-switch': parsing \"maybe\": invalid syntax (from the environment variable SWITCH)"
+        );
+    }
+
+    #[test]
+    fn old_spellings_are_taken_with_a_notice() {
+        let flags = flags(&["--old=x"]);
+        assert_eq!((flags.text("text"), flags.given("text")), ("x", true));
+        assert_eq!(flags.notices(), ["--old is deprecated, use --text instead"]);
+        let style = Style { single_dash: true, ..Style::default() };
+        let (flags, ..) = read(&["-text", "x", "-switch", "-no-on"], style, &[]).unwrap();
+        assert_eq!(
+            (flags.text("text"), flags.on("switch"), flags.on("on"), flags.notices().len()),
+            ("x", true, false, 3)
+        );
+        let style = Style { switch_values: true, ..Style::default() };
+        let (flags, ..) = read(&["--switch=true", "--on=false"], style, &[]).unwrap();
+        assert!(flags.on("switch") && !flags.on("on"));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(200))]
+        #[test]
+        fn any_line_is_answered(
+            args in proptest::collection::vec(
+                "(--?(no-)?(switch|on|texts?|number|wait|match|old|help|version|nosuch)?)?(=?.{0,6})|check|plain", 0..6),
+            single_dash: bool,
+            switch_values: bool,
+        ) {
+            let args: Vec<&str> = args.iter().map(String::as_str).collect();
+            let style = Style { single_dash, switch_values };
+            match read(&args, style, &[]) {
+                Err(error) => prop_assert!(!error.is_empty()),
+                Ok((flags, ..)) => {
+                    // What was let in can be read.
+                    let _ = (flags.regex("match"), flags.duration("wait"), flags.integer("number"));
+                }
+            }
+        }
+
+        #[test]
+        fn a_text_comes_through_as_it_was_given(text in any::<String>()) {
+            let flags = flags(&[&format!("--text={text}")]);
+            prop_assert_eq!(flags.text("text"), text);
+        }
+    }
+}

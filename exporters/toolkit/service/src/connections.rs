@@ -3,7 +3,7 @@
 //! and thousands of half-open ones cannot keep a scrape out.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicI32, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
@@ -67,8 +67,14 @@ pub(crate) struct Slot {
     since: AtomicU64,
     /// Since when the client takes nothing; 0 while it does.
     stalled: AtomicU64,
+    /// When it last took something.
+    took: AtomicU64,
     /// Requests being answered; more than one only in HTTP/2.
     active: AtomicU32,
+    /// How many of them have a handler at work that does not wait for the client itself.
+    working: AtomicI32,
+    /// How many have an answer that goes on and waits for us, such as a stream of events.
+    streaming: AtomicI32,
     task: OnceLock<AbortHandle>,
 }
 
@@ -113,7 +119,7 @@ impl Connections {
         let mut open = self.lock();
         let mut left = open.slots.len();
         if left >= self.limits.connections {
-            let victim = open.slots.iter().filter_map(|(&id, s)| Some((s.expendable()?, id))).min();
+            let victim = open.slots.iter().filter_map(|(&id, s)| Some((s.expendable(&self.limits)?, id))).min();
             if let Some(evicted) = victim.and_then(|(_, id)| open.slots.remove(&id)) {
                 evicted.abort();
                 left -= 1;
@@ -135,7 +141,7 @@ impl Connections {
     /// Closes the connection that waits longest, to free its descriptor.
     pub(crate) fn evict_one(&self) {
         let mut open = self.lock();
-        let victim = open.slots.iter().filter_map(|(&id, s)| Some((s.expendable()?, id))).min();
+        let victim = open.slots.iter().filter_map(|(&id, s)| Some((s.expendable(&self.limits)?, id))).min();
         if let Some(evicted) = victim.and_then(|(_, id)| open.slots.remove(&id)) {
             evicted.abort();
         }
@@ -195,7 +201,10 @@ impl Slot {
             phase: AtomicU8::new(Phase::Fresh as u8),
             since: AtomicU64::new(0),
             stalled: AtomicU64::new(0),
+            took: AtomicU64::new(0),
             active: AtomicU32::new(0),
+            working: AtomicI32::new(0),
+            streaming: AtomicI32::new(0),
             task: OnceLock::new(),
         };
         slot.enter(Phase::Fresh);
@@ -226,41 +235,62 @@ impl Slot {
     pub(crate) fn begin(self: &Arc<Self>) -> Busy {
         self.active.fetch_add(1, Relaxed);
         self.enter(Phase::Active);
-        Busy(Arc::clone(self))
+        Busy { working: Some(Count::add(self, |slot| &slot.working, 1)), slot: Arc::clone(self) }
+    }
+
+    /// A handler waits for the client until the returned value is dropped.
+    pub(crate) fn wait_for_client(self: &Arc<Self>) -> Count {
+        Count::add(self, |slot| &slot.working, -1)
+    }
+
+    /// An answer waits for us until the returned value is dropped.
+    pub(crate) fn stream(self: &Arc<Self>) -> Count {
+        Count::add(self, |slot| &slot.streaming, 1)
     }
 
     /// The client took something, or (`false`) had no room for it.
     pub(crate) fn wrote(&self, progress: bool) {
         if progress {
             self.stalled.store(0, Relaxed);
+            self.took.store(self.now(), Relaxed);
         } else if self.stalled.load(Relaxed) == 0 {
             self.stalled.store(self.now(), Relaxed);
         }
     }
 
-    /// How gladly it is given up, smaller is gladder: half-open before idle, longest waiting first.
-    fn expendable(&self) -> Option<(u8, u64)> {
+    /// How gladly it is given up, smaller is gladder, longest waiting first; never while a handler is at work.
+    fn expendable(&self, limits: &Limits) -> Option<(u8, u64)> {
+        let since = self.since.load(Relaxed);
         let rank = match self.phase() {
-            Phase::Active => return None,
-            Phase::Idle => 1,
             Phase::Fresh | Phase::Header | Phase::Closing => 0,
+            Phase::Idle => 1,
+            // A client that takes its time, or a stream without an end, has had a newcomer's time to itself.
+            Phase::Active if self.working.load(Relaxed) > 0 => return None,
+            Phase::Active if self.now().saturating_sub(since) < millis(limits.header) => return None,
+            Phase::Active if self.streaming.load(Relaxed) > 0 => 3,
+            Phase::Active => 2,
         };
-        Some((rank, self.since.load(Relaxed)))
+        Some((rank, since))
     }
 
     fn overdue(&self, limits: &Limits) -> bool {
         let now = self.now();
+        let longer = |since: u64, limit: Duration| now.saturating_sub(since) > millis(limit);
         let stalled = self.stalled.load(Relaxed);
-        if stalled != 0 && now.saturating_sub(stalled) > millis(limits.write_stall) {
+        if stalled != 0 && longer(stalled, limits.write_stall) {
             return true;
         }
-        let allowed = match self.phase() {
-            Phase::Fresh | Phase::Header => limits.header,
-            Phase::Idle => limits.idle,
-            Phase::Closing => CLOSING,
-            Phase::Active => return false,
-        };
-        now.saturating_sub(self.since.load(Relaxed)) > millis(allowed)
+        let since = self.since.load(Relaxed);
+        match self.phase() {
+            Phase::Fresh | Phase::Header => longer(since, limits.header),
+            Phase::Idle => longer(since, limits.idle),
+            Phase::Closing => longer(since, CLOSING),
+            // In HTTP/2 a client can refuse an answer while its socket takes everything.
+            Phase::Active => {
+                let ours = self.working.load(Relaxed) > 0 || self.streaming.load(Relaxed) > 0;
+                !ours && longer(since.max(self.took.load(Relaxed)), limits.write_stall.max(limits.body))
+            }
+        }
     }
 
     fn abort(&self) {
@@ -277,13 +307,46 @@ impl Slot {
 
 /// A request is being answered while this lives.
 #[derive(Debug)]
-pub(crate) struct Busy(Arc<Slot>);
+pub(crate) struct Busy {
+    slot: Arc<Slot>,
+    working: Option<Count>,
+}
+
+impl Busy {
+    /// The handler is done; what is left is the client's to take.
+    pub(crate) fn answered(&mut self) -> &Arc<Slot> {
+        self.working = None;
+        self.slot.enter(Phase::Active);
+        &self.slot
+    }
+}
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        if self.0.active.fetch_sub(1, Relaxed) == 1 {
-            self.0.enter(Phase::Idle);
+        if self.slot.active.fetch_sub(1, Relaxed) == 1 {
+            self.slot.enter(Phase::Idle);
         }
+    }
+}
+
+/// Something counted in a slot while this lives.
+#[derive(Debug)]
+pub(crate) struct Count {
+    slot: Arc<Slot>,
+    counter: fn(&Slot) -> &AtomicI32,
+    by: i32,
+}
+
+impl Count {
+    fn add(slot: &Arc<Slot>, counter: fn(&Slot) -> &AtomicI32, by: i32) -> Self {
+        counter(slot).fetch_add(by, Relaxed);
+        Self { slot: Arc::clone(slot), counter, by }
+    }
+}
+
+impl Drop for Count {
+    fn drop(&mut self) {
+        (self.counter)(&self.slot).fetch_sub(self.by, Relaxed);
     }
 }
 
@@ -333,5 +396,30 @@ mod tests {
         slot.wrote(true);
         drop(busy);
         assert!(!slot.overdue(&limits), "idle");
+    }
+
+    #[test]
+    fn whoever_is_waited_for_decides_what_may_be_given_up() {
+        let limits =
+            Limits { header: Duration::ZERO, body: Duration::ZERO, write_stall: Duration::ZERO, ..Limits::default() };
+        let slot = Arc::new(Slot::new(Instant::now()));
+        let rank = || slot.expendable(&limits).map(|(rank, _)| rank);
+        let pass = || std::thread::sleep(Duration::from_millis(5));
+        let mut busy = slot.begin();
+        pass();
+        assert_eq!((rank(), slot.overdue(&limits)), (None, false), "the handler is at work");
+        let body = slot.wait_for_client();
+        assert_eq!((rank(), slot.overdue(&limits)), (Some(2), true), "the client's body is awaited");
+        drop(body);
+        assert_eq!(rank(), None);
+        busy.answered();
+        pass();
+        assert_eq!((rank(), slot.overdue(&limits)), (Some(2), true), "the client does not take its answer");
+        let stream = slot.stream();
+        assert_eq!((rank(), slot.overdue(&limits)), (Some(3), false), "a stream waits for news");
+        drop(stream);
+        drop(busy);
+        assert_eq!(rank(), Some(1));
+        assert_eq!((slot.working.load(Relaxed), slot.streaming.load(Relaxed)), (0, 0));
     }
 }

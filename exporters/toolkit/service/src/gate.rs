@@ -45,16 +45,16 @@ impl hyper::service::Service<Request<Incoming>> for Gate {
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         request.extensions_mut().insert(self.peer.clone());
         let busy = self.slot.begin();
-        let shared = Arc::clone(&self.shared);
+        let (shared, slot) = (Arc::clone(&self.shared), Arc::clone(&self.slot));
         Box::pin(async move {
             let head = *request.method() == Method::HEAD;
-            let answered = Catch(Box::pin(answer(&shared, request))).await;
+            let answered = Catch(Box::pin(answer(&shared, &slot, request))).await;
             Ok(answered.map(|body| Answer::new(body, busy, head)))
         })
     }
 }
 
-async fn answer(shared: &Shared, request: Request<Incoming>) -> Response {
+async fn answer(shared: &Shared, slot: &Arc<Slot>, request: Request<Incoming>) -> Response {
     if let Some(refusal) = malformed(&request) {
         return refusal;
     }
@@ -68,13 +68,13 @@ async fn answer(shared: &Shared, request: Request<Incoming>) -> Response {
         },
         None => Headers::default(),
     };
-    let mut response = route(shared, request).await;
+    let mut response = route(shared, slot, request).await;
     headers.set(response.headers_mut());
     response
 }
 
-async fn route(shared: &Shared, request: Request<Incoming>) -> Response {
-    let mut request = request.map(|body| Body::new(Arriving::new(body, shared.limits().body)));
+async fn route(shared: &Shared, slot: &Arc<Slot>, request: Request<Incoming>) -> Response {
+    let mut request = request.map(|body| Body::new(Arriving::new(body, shared.limits().body, Arc::clone(slot))));
     match path::see(request.uri().path()) {
         Seen::Clean => {}
         Seen::BadEscape => return answer::bad_request("malformed escape in the path"),

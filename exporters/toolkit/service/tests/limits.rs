@@ -176,3 +176,20 @@ async fn a_stop_does_not_wait_for_ever() {
     assert!(start.elapsed() < Duration::from_millis(400), "took {:?}", start.elapsed());
     assert_eq!(rest(&mut busy).await, "");
 }
+
+#[tokio::test]
+async fn clients_that_take_their_time_make_room_for_others() {
+    let served = serve(app(), Limits { connections: 4, header: SHORT, ..Limits::default() }).await;
+    let mut slow = Vec::new();
+    for n in 0..4 {
+        let mut stream = served.connect().await;
+        if n % 2 == 0 {
+            request(&mut stream, "/large").await;
+        } else {
+            stream.write_all(b"POST /echo HTTP/1.1\r\nHost: t\r\nContent-Length: 100\r\n\r\nabc").await.unwrap();
+        }
+        slow.push(stream);
+    }
+    tokio::time::sleep(SHORT * 2).await;
+    assert_eq!(body(&served.get("/").await), "here\n");
+}

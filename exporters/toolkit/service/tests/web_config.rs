@@ -10,7 +10,7 @@ use axum::routing::get;
 use certs::{Authority, Client, Pair};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
-use service::App;
+use service::{App, Limits};
 use std::fs;
 use std::path::PathBuf;
 use support::{Served, body, one, rest, serve_configured, status};
@@ -51,8 +51,12 @@ impl Folder {
     }
 
     async fn serve(&self) -> Served {
+        self.serve_with(Limits::default()).await
+    }
+
+    async fn serve_with(&self, limits: Limits) -> Served {
         let router = Router::new().route("/", get(async || "in\n"));
-        serve_configured(App::new(router), &self.path("web.yml")).await
+        serve_configured(App::new(router), &self.path("web.yml"), limits).await
     }
 }
 
@@ -253,4 +257,25 @@ async fn a_rate_limit_counts_all_clients_together() {
     let (one_answer, two, three) = (served.get("/").await, served.get("/-/healthy").await, served.get("/").await);
     assert_eq!([status(&one_answer), status(&two), status(&three)], ["200", "200", "429"]);
     assert_eq!(body(&three), "Too Many Requests\n");
+}
+
+#[tokio::test]
+async fn an_answer_that_http2_never_takes_is_given_up() {
+    let (folder, _) = Folder::with_tls("");
+    let short = std::time::Duration::from_millis(300);
+    let limits = Limits { write_stall: short, body: short, ..Limits::default() };
+    let served = folder.serve_with(limits).await;
+    let stream = Client::new(None, &[b"h2"]).connect(served.at).await.unwrap();
+    let io = hyper_util::rt::TokioIo::new(stream);
+    let (mut sender, connection) = hyper::client::conn::http2::Builder::new(hyper_util::rt::TokioExecutor::new())
+        .initial_stream_window_size(0)
+        .handshake(io)
+        .await
+        .unwrap();
+    let connection = tokio::spawn(connection);
+    let request = axum::http::Request::builder().uri("https://localhost/").body(axum::body::Body::empty()).unwrap();
+    let answer = sender.send_request(request).await.unwrap();
+    assert_eq!(answer.status(), 200);
+    let ended = tokio::time::timeout(short * 10, connection).await;
+    assert!(ended.is_ok(), "still open though nothing is taken");
 }

@@ -23,9 +23,9 @@ pub async fn serve(app: App, limits: Limits) -> Served {
 }
 
 /// [`serve`] with a web config file.
-pub async fn serve_configured(app: App, config: &Path) -> Served {
+pub async fn serve_configured(app: App, config: &Path, limits: Limits) -> Served {
     let web = WebConfig::open(config).unwrap();
-    serve_with(app, Limits::default(), Some(Arc::new(web))).await
+    serve_with(app, limits, Some(Arc::new(web))).await
 }
 
 async fn serve_with(app: App, limits: Limits, web: Option<Arc<WebConfig>>) -> Served {
