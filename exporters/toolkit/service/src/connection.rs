@@ -16,21 +16,21 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, Interest, ReadBuf};
-use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsAcceptor;
 
 /// Serves a connection until either side ends it.
 pub(crate) async fn run(stream: Stream, peer: String, shared: Arc<Shared>, mut place: Place) {
     place.peer = peer.as_str().into();
     // Until something arrives a connection costs a socket and this future, no buffers.
-    tokio::select! {
-        ready = stream.readable() => if ready.is_err() { return },
+    let first = tokio::select! {
+        first = stream.first_byte() => first,
         () = shared.shutdown.requested() => return,
-    }
+    };
+    let Ok(Some(first)) = first else { return };
     // Boxed, so that waiting connections do not carry the room that busy ones need.
     let served = match stream {
-        Stream::Tcp(stream) => Box::pin(serve(stream, &shared, &place)).await,
-        Stream::Unix(stream) => Box::pin(serve(stream, &shared, &place)).await,
+        Stream::Tcp(stream) => Box::pin(serve(stream, first, &shared, &place)).await,
+        Stream::Unix(stream) => Box::pin(serve(stream, first, &shared, &place)).await,
     };
     match served {
         Ok(()) => {}
@@ -49,11 +49,15 @@ enum Ended {
     Http(hyper::Error),
 }
 
-async fn serve<S: Duplex>(stream: S, shared: &Arc<Shared>, place: &Place) -> Result<(), Ended> {
+async fn serve<S>(stream: S, first: u8, shared: &Arc<Shared>, place: &Place) -> Result<(), Ended>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let Some(web) = shared.web.as_ref().filter(|web| web.tls_on()) else {
         return http1(stream, shared, place).await.map_err(Ended::Http);
     };
-    if stream.speaks_plain() {
+    // A method starts with a letter, a TLS record with a control character.
+    if first.is_ascii_uppercase() {
         Watched::new(stream, Arc::clone(&place.slot)).hang_up(answer::PLAIN_ON_TLS, true).await;
         return Err(Ended::Handshake("client sent an HTTP request to an HTTPS server".to_owned()));
     }
@@ -123,19 +127,6 @@ where
         }
     }
 }
-
-/// A socket that can be looked into.
-trait Duplex: AsyncRead + AsyncWrite + AsFd + Unpin + Send + 'static {
-    /// Whether what has arrived starts like an HTTP request and not like a TLS one.
-    fn speaks_plain(&self) -> bool {
-        let mut first = [0; 1];
-        let peeked = rustix::net::recv(self, &mut first, RecvFlags::PEEK | RecvFlags::DONTWAIT);
-        peeked.is_ok_and(|(n, _)| n == 1) && first[0].is_ascii_uppercase()
-    }
-}
-
-impl Duplex for TcpStream {}
-impl Duplex for UnixStream {}
 
 /// A stream that tells its [`Slot`] what the client does.
 struct Watched<S> {
@@ -235,12 +226,19 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
 }
 
 impl Stream {
-    async fn readable(&self) -> io::Result<()> {
+    /// Waits for the first byte and leaves it there; `None` when the client has gone.
+    async fn first_byte(&self) -> io::Result<Option<u8>> {
         match self {
-            Self::Tcp(stream) => stream.ready(Interest::READABLE).await.map(drop),
-            Self::Unix(stream) => stream.ready(Interest::READABLE).await.map(drop),
+            Self::Tcp(stream) => stream.async_io(Interest::READABLE, || peek(stream)).await,
+            Self::Unix(stream) => stream.async_io(Interest::READABLE, || peek(stream)).await,
         }
     }
+}
+
+fn peek(socket: impl AsFd) -> io::Result<Option<u8>> {
+    let mut first = [0; 1];
+    let (read, _) = rustix::net::recv(socket, &mut first, RecvFlags::PEEK | RecvFlags::DONTWAIT)?;
+    Ok((read > 0).then_some(first[0]))
 }
 
 /// Whether these first bytes of a request hold a whole request line that ends with another protocol than HTTP/1.x.
