@@ -9,9 +9,15 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
+use service::Shutdown;
 
+use crate::clock::Nanos;
+use crate::deliver::Outcome;
+use crate::history::stats;
+use crate::index::{Applied, Follow, severity_name};
 use crate::message::Reason;
-use crate::store::Watch;
+use crate::store::sql::{Connection, StoreError};
+use crate::store::{Store, Watch};
 
 /// One label of a name known at compile time.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -35,6 +41,17 @@ pub(crate) struct Metrics {
     pub(crate) invalid: Family<One<1>, Counter>,
     pub(crate) bytes: Counter,
     pub(crate) last_delivery: Gauge<f64, std::sync::atomic::AtomicU64>,
+    firing: Family<One<1>, Gauge>,
+    stale: Gauge,
+    database: Gauge,
+    behind: Gauge,
+    outbox: Family<One<2>, Gauge>,
+    oldest: Family<One<1>, Gauge<f64, std::sync::atomic::AtomicU64>>,
+    attempts: Family<One<2>, Counter>,
+    lag: Histogram,
+    messages: Family<One<1>, Counter>,
+    alerts: Family<One<2>, Counter>,
+    resolve: Family<One<1>, Histogram>,
     commits: Histogram,
     batch: Histogram,
 }
@@ -49,6 +66,19 @@ impl Metrics {
             invalid: Family::default(),
             bytes: Counter::default(),
             last_delivery: Gauge::default(),
+            firing: Family::default(),
+            stale: Gauge::default(),
+            database: Gauge::default(),
+            behind: Gauge::default(),
+            outbox: Family::default(),
+            oldest: Family::default(),
+            attempts: Family::default(),
+            lag: Histogram::new([0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 86_400.0]),
+            messages: Family::default(),
+            alerts: Family::default(),
+            resolve: Family::new_with_constructor(|| {
+                Histogram::new([60.0, 300.0, 900.0, 1800.0, 3600.0, 4.0 * 3600.0, 86_400.0, 7.0 * 86_400.0])
+            }),
             commits: Histogram::new(seconds),
             batch: Histogram::new([1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0]),
         };
@@ -71,6 +101,49 @@ impl Metrics {
             "When the newest delivery was acknowledged; 0 before the first since the start.",
             this.last_delivery.clone(),
         );
+        registry.register("webhook_sink_firing_alerts", "Alerts that fire, by severity.", this.firing.clone());
+        registry.register(
+            "webhook_sink_stale_alerts",
+            "Alerts that vanished from their group without a resolution.",
+            this.stale.clone(),
+        );
+        registry.register("webhook_sink_database_bytes", "Size of the database with its log.", this.database.clone());
+        registry.register(
+            "webhook_sink_unindexed_deliveries",
+            "Deliveries stored, not indexed yet.",
+            this.behind.clone(),
+        );
+        registry.register("webhook_sink_messages", "Messages indexed, by what they were.", this.messages.clone());
+        registry.register(
+            "webhook_sink_alerts",
+            "Alerts that began (firing) or ended (resolved), by severity.",
+            this.alerts.clone(),
+        );
+        registry.register(
+            "webhook_sink_time_to_resolve_seconds",
+            "From the start to the end of each alert, by severity.",
+            this.resolve.clone(),
+        );
+        registry.register(
+            "webhook_sink_outbox_messages",
+            "Messages in the outbox by target and state.",
+            this.outbox.clone(),
+        );
+        registry.register(
+            "webhook_sink_outbox_oldest_seconds",
+            "Age of the oldest message that a target has not taken yet.",
+            this.oldest.clone(),
+        );
+        registry.register(
+            "webhook_sink_notification_attempts",
+            "Attempts by target and outcome: sent, later, later_as_told (the target named a time), never.",
+            this.attempts.clone(),
+        );
+        registry.register(
+            "webhook_sink_notification_lag_seconds",
+            "From the arrival of a message to its acceptance by a target.",
+            this.lag.clone(),
+        );
         registry.register(
             "webhook_sink_commit_duration_seconds",
             "Time of one commit with its fsync.",
@@ -78,6 +151,84 @@ impl Metrics {
         );
         registry.register("webhook_sink_commit_batch", "Deliveries acknowledged by one commit.", this.batch.clone());
         Arc::new(this)
+    }
+}
+
+impl Metrics {
+    /// Counts an attempt; `age` is that of the message.
+    pub(crate) fn attempt(&self, target: &str, outcome: &Outcome, age: Duration) {
+        let word = match outcome {
+            Outcome::Sent { .. } => "sent",
+            Outcome::Later { after: Some(_), .. } => "later_as_told",
+            Outcome::Later { after: None, .. } => "later",
+            Outcome::Never { .. } => "never",
+        };
+        self.attempts.get_or_create(&One([("outcome", word.into()), ("target", target.into())])).inc();
+        if word == "sent" {
+            self.lag.observe(age.as_secs_f64());
+        }
+    }
+
+    /// Keeps the numbers that only the database knows; ends with the service.
+    pub(crate) async fn follow(self: Arc<Self>, store: Store, shutdown: Shutdown) {
+        loop {
+            if let Err(e) = self.look(&store).await {
+                tracing::debug!(error = %e, "cannot count for /metrics");
+            }
+            tokio::select! {
+                () = shutdown.requested() => return,
+                () = tokio::time::sleep(Duration::from_secs(5)) => {}
+            }
+        }
+    }
+
+    async fn look(&self, store: &Store) -> Result<(), StoreError> {
+        let (now, outbox) = store
+            .read(|db| {
+                let outbox = db.all(
+                    "SELECT target, state, count(*), min(created_ns) FROM outbox
+                     WHERE state IN ('pending', 'sending', 'dead') GROUP BY target, state",
+                    &[],
+                    |row| Ok((row.text(0)?, row.text(1)?, row.int(2)?, row.int(3)?)),
+                )?;
+                Ok((stats::now(db)?, outbox))
+            })
+            .await?;
+        for rank in 0..=4 {
+            let n = now.firing.get(&rank).copied().unwrap_or(0);
+            self.firing.get_or_create(&One([("severity", severity_name(rank).into())])).set(n);
+        }
+        self.stale.set(now.stale);
+        self.database.set(store.size() as i64);
+        self.behind.set(store.stored() - *store.indexed().borrow());
+        self.outbox.clear();
+        self.oldest.clear();
+        for (target, state, n, oldest) in outbox {
+            if state != "dead" {
+                let age = Nanos(oldest).until(Nanos::now()).as_secs_f64();
+                self.oldest.get_or_create(&One([("target", target.clone())])).set(age);
+            }
+            self.outbox.get_or_create(&One([("state", state), ("target", target)])).set(n);
+        }
+        Ok(())
+    }
+}
+
+impl Follow for Arc<Metrics> {
+    fn applied(&mut self, _: &mut dyn Connection, applied: &Applied<'_>) -> Result<(), StoreError> {
+        self.messages.get_or_create(&One([("kind", applied.kind.name().into())])).inc();
+        let count = |status: &str, rank: i64| {
+            let labels = One([("severity", severity_name(rank).into()), ("status", status.into())]);
+            self.alerts.get_or_create(&labels).inc();
+        };
+        for rank in &applied.opened {
+            count("firing", *rank);
+        }
+        for (rank, seconds) in &applied.resolved {
+            count("resolved", *rank);
+            self.resolve.get_or_create(&One([("severity", severity_name(*rank).into())])).observe(*seconds);
+        }
+        Ok(())
     }
 }
 

@@ -3,17 +3,21 @@
 pub(crate) mod alerts;
 mod answer;
 mod deliveries;
+pub(crate) mod outbox;
 mod stream;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::get;
+use axum::routing::{get, post};
 use service::Shutdown;
 use tokio::sync::Semaphore;
 
+use crate::deliver::config::Config;
 use crate::store::Store;
 pub(crate) use answer::Problem;
+use outbox::Wake;
 
 /// What the handlers share.
 #[derive(Clone)]
@@ -22,11 +26,15 @@ pub(crate) struct Api {
     /// Live connections that may still be opened.
     pub(crate) streams: Arc<Semaphore>,
     pub(crate) shutdown: Shutdown,
+    pub(crate) config: Arc<Config>,
+    /// File with the token that writing calls need; without it they are open to whoever may connect.
+    pub(crate) admin_token: Option<PathBuf>,
+    pub(crate) wake: Wake,
 }
 
 impl Api {
-    pub(crate) fn new(store: Store, shutdown: Shutdown) -> Self {
-        Self { store, streams: Arc::new(Semaphore::new(STREAMS)), shutdown }
+    pub(crate) fn new(store: Store, shutdown: Shutdown, config: Arc<Config>, admin_token: Option<PathBuf>) -> Self {
+        Self { store, streams: Arc::new(Semaphore::new(STREAMS)), shutdown, config, admin_token, wake: Wake::default() }
     }
 }
 
@@ -43,6 +51,13 @@ pub(crate) fn router(api: Api) -> Router {
         .route("/api/v1/invalid", get(deliveries::invalid))
         .route("/api/v1/invalid/{id}/raw", get(deliveries::invalid_raw))
         .route("/api/v1/labels", get(alerts::labels))
+        .route("/api/v1/audit", get(outbox::audit_log))
+        .route("/api/v1/deliveries/{id}/replay", post(outbox::replay_one))
+        .route("/api/v1/outbox", get(outbox::list))
+        .route("/api/v1/outbox/{id}/drop", post(outbox::drop_one))
+        .route("/api/v1/outbox/{id}/retry", post(outbox::retry))
+        .route("/api/v1/replay", post(outbox::replay_range))
+        .route("/outbox/{id}/{action}", post(outbox::from_page))
         .route("/api/v1/stats", get(alerts::numbers))
         .route("/api/v1/stream", get(stream::events))
         .with_state(api)

@@ -20,6 +20,7 @@ pub(crate) struct Applied<'a> {
     pub(crate) kind: Novelty,
     /// Alerts that fire in the group now.
     pub(crate) firing: i64,
+    /// Severity of each alert that began.
     pub(crate) opened: Vec<i64>,
     /// Seconds from start to end of each alert that this message resolved, by severity.
     pub(crate) resolved: Vec<(i64, f64)>,
@@ -266,7 +267,7 @@ fn show(
         (Some(EpisodeState::Firing), EpisodeState::Firing)
         | (Some(EpisodeState::Resolved), EpisodeState::Resolved)
         | (_, EpisodeState::Stale) => {}
-        (_, EpisodeState::Firing) => applied.opened.push(id),
+        (_, EpisodeState::Firing) => applied.opened.push(rank),
         (_, EpisodeState::Resolved) => {
             applied.resolved.push((rank, starts.until(ends.unwrap_or(received)).as_secs_f64()));
         }

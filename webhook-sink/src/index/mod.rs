@@ -14,7 +14,8 @@ use crate::message::Message;
 use crate::store::sql::{Connection, StoreError, args};
 
 pub(crate) use apply::Applied;
-pub(crate) use episode::{EpisodeState, severity_name};
+pub(crate) use apply::Novelty;
+pub(crate) use episode::{EpisodeState, severity, severity_name};
 
 /// What is told of each message as it is indexed, inside its transaction.
 pub(crate) trait Follow: Send {

@@ -1,0 +1,334 @@
+//! Passing on: stand-ins that answer as the providers document, outages, kills and hostile labels.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::Value;
+use tests::{Service, get, post, wait_until};
+
+/// A provider: keeps what it was sent, answers what `answer` says to the n-th request.
+struct Provider {
+    port: u16,
+    seen: Arc<Mutex<Vec<(String, Value)>>>,
+}
+
+type Answer = (u16, &'static str, String);
+
+impl Provider {
+    fn start(answer: impl Fn(usize, &str) -> Answer + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let (kept, answer) = (Arc::clone(&seen), Arc::new(answer));
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let (kept, answer) = (Arc::clone(&kept), Arc::clone(&answer));
+                std::thread::spawn(move || {
+                    let mut reader = BufReader::new(stream);
+                    while let Some((path, body)) = read(&mut reader) {
+                        let n = {
+                            let mut seen = kept.lock().unwrap();
+                            seen.push((path.clone(), body));
+                            seen.len()
+                        };
+                        let (status, header, text) = answer(n, &path);
+                        write(reader.get_mut(), status, header, &text);
+                    }
+                });
+            }
+        });
+        Self { port, seen }
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.port)
+    }
+
+    fn seen(&self) -> Vec<(String, Value)> {
+        self.seen.lock().unwrap().clone()
+    }
+
+    fn wait_for(&self, n: usize) -> Vec<(String, Value)> {
+        wait_until(&format!("{n} requests"), Duration::from_secs(20), || self.seen().len() >= n);
+        self.seen()
+    }
+}
+
+fn read(reader: &mut BufReader<TcpStream>) -> Option<(String, Value)> {
+    let mut line = String::new();
+    reader.read_line(&mut line).ok().filter(|n| *n > 0)?;
+    let path = line.split(' ').nth(1)?.to_owned();
+    let mut length = 0;
+    loop {
+        let mut field = String::new();
+        reader.read_line(&mut field).ok()?;
+        if field.trim().is_empty() {
+            break;
+        }
+        if let Some(n) = field.to_ascii_lowercase().strip_prefix("content-length:") {
+            length = n.trim().parse().ok()?;
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).ok()?;
+    Some((path, serde_json::from_slice(&body).unwrap_or_default()))
+}
+
+fn write(stream: &mut TcpStream, status: u16, header: &str, text: &str) {
+    let _ = write!(stream, "HTTP/1.1 {status} X\r\n{header}Content-Length: {}\r\n\r\n{text}", text.len());
+}
+
+fn sink(dir: &Path, config: &str) -> Service {
+    let file = dir.join("sink.yml");
+    std::fs::write(&file, config).unwrap();
+    let storage = format!("--storage.path={}", dir.join("data").display());
+    let config = format!("--config.file={}", file.display());
+    Service::ours("webhook-sink", &[storage.as_str(), config.as_str(), "--print=off"])
+}
+
+fn message(group: &str, status: &str, instances: &[&str]) -> Vec<u8> {
+    let end = if status == "firing" { "0001-01-01T00:00:00Z" } else { "2026-11-22T14:00:00Z" };
+    let alerts: Vec<Value> = instances
+        .iter()
+        .map(|i| {
+            serde_json::json!({
+                "status": status, "labels": {"alertname": group, "severity": "critical", "instance": i},
+                "annotations": {"summary": format!("{i} <!channel> @everyone <b>x</b>")},
+                "startsAt": "2026-11-22T13:00:00Z", "endsAt": end, "generatorURL": "",
+            })
+        })
+        .collect();
+    serde_json::json!({
+        "receiver": "ops", "status": status, "alerts": alerts, "groupKey": format!("{{}}:{{alertname=\"{group}\"}}"),
+        "groupLabels": {"alertname": group}, "commonLabels": {"alertname": group}, "commonAnnotations": {},
+        "externalURL": "http://am.example", "version": "4", "truncatedAlerts": 0,
+    })
+    .to_string()
+    .into_bytes()
+}
+
+fn send(sink: &Service, body: &[u8]) -> i64 {
+    let answer = post(&sink.url("/alerts"), body).unwrap();
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    answer.json()["id"].as_i64().unwrap()
+}
+
+fn states(sink: &Service) -> Vec<String> {
+    let rows = get(&sink.url("/api/v1/outbox")).unwrap().json();
+    let rows = rows["outbox"].as_array().unwrap().clone();
+    rows.iter().rev().map(|r| r["state"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn each_provider_gets_its_own_form_and_nobody_is_mentioned() {
+    let dir = tempfile::tempdir().unwrap();
+    let provider = Provider::start(|_, path| match path {
+        p if p.starts_with("/bot") => (200, "", r#"{"ok":true,"result":{"message_id":1}}"#.into()),
+        "/discord" => (204, "", String::new()),
+        "/teams" => (202, "", String::new()),
+        _ => (200, "", "ok".into()),
+    });
+    std::fs::write(dir.path().join("token"), "123:abc\n").unwrap();
+    let token = dir.path().join("token").display().to_string();
+    let kinds = ["slack", "teams", "discord", "google_chat", "mattermost", "http"];
+    let mut config = String::from("targets:\n");
+    for kind in kinds {
+        config += &format!("- {{name: {kind}, type: {kind}, url: '{}'}}\n", provider.url(&format!("/{kind}")));
+    }
+    config += &format!(
+        "- {{name: telegram, type: telegram, url: '{}', token_file: {token}, channel: '-100'}}\n",
+        provider.url("")
+    );
+    config +=
+        &format!("routes:\n- {{matchers: ['severity=\"critical\"'], targets: [{}, telegram]}}\n", kinds.join(", "));
+    let sink = sink(dir.path(), &config);
+    send(&sink, &message("NginxDown", "firing", &["web1"]));
+    let seen = provider.wait_for(7);
+    for (path, body) in &seen {
+        let text = body.to_string();
+        match path.as_str() {
+            "/http" => assert_eq!(body["alerts"][0]["labels"]["instance"], "web1"),
+            "/slack" => assert_eq!(body["attachments"][0]["color"], "#b4161b"),
+            "/teams" => assert_eq!(body["attachments"][0]["contentType"], "application/vnd.microsoft.card.adaptive"),
+            "/discord" => assert_eq!(body["allowed_mentions"]["parse"], serde_json::json!([])),
+            p if p.starts_with("/google_chat?messageReplyOption") => assert!(body["thread"]["threadKey"].is_string()),
+            "/bot123:abc/sendMessage" => assert_eq!(body["parse_mode"], "HTML"),
+            "/mattermost" => {}
+            other => panic!("{other}"),
+        }
+        if path != "/http" {
+            assert!(text.contains("NginxDown") && text.contains("web1"), "{path}: {text}");
+            assert!(!text.contains("<!channel>") && !text.contains("<b>x</b>"), "{path}: {text}");
+        }
+        if ["/mattermost", "/discord", "/teams"].contains(&path.as_str()) {
+            assert!(!text.contains("@everyone"), "{path}: {text}");
+        }
+    }
+    wait_until("all to be sent", Duration::from_secs(10), || states(&sink).iter().all(|s| s == "sent"));
+    assert!(!sink.log().contains("123:abc"), "a secret is in the log");
+    assert!(!get(&sink.url("/metrics")).unwrap().text().contains("123:abc"));
+}
+
+#[test]
+fn slacks_bot_keeps_one_message_a_round_and_puts_details_into_its_thread() {
+    let dir = tempfile::tempdir().unwrap();
+    let provider = Provider::start(|_, _| (200, "", r#"{"ok":true,"channel":"C1","ts":"17.5"}"#.into()));
+    std::fs::write(dir.path().join("token"), "xoxb-1").unwrap();
+    let config = format!(
+        "targets: [{{name: s, type: slack_bot, url: '{}', token_file: {}, channel: ops, rate: 50}}]\nroutes: [{{targets: [s]}}]\n",
+        provider.url("/api"),
+        dir.path().join("token").display()
+    );
+    let sink = sink(dir.path(), &config);
+    send(&sink, &message("A", "firing", &["a"]));
+    provider.wait_for(1);
+    wait_until("the first to be written down", Duration::from_secs(5), || states(&sink) == ["sent"]);
+    send(&sink, &message("A", "resolved", &["a"]));
+    let seen = provider.wait_for(3);
+    assert_eq!(seen[0].0, "/api/chat.postMessage");
+    assert_eq!(
+        (seen[1].0.as_str(), &seen[1].1["ts"], &seen[1].1["channel"]),
+        ("/api/chat.update", &"17.5".into(), &"C1".into())
+    );
+    assert_eq!((seen[2].0.as_str(), &seen[2].1["thread_ts"]), ("/api/chat.postMessage", &"17.5".into()));
+}
+
+#[test]
+fn an_outage_and_a_kill_end_with_each_groups_newest_state_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let port = tests::free_port();
+    let config = format!(
+        "targets: [{{name: t, type: http, url: 'http://127.0.0.1:{port}/', rate: 100}}]\nroutes: [{{targets: [t]}}]\n"
+    );
+    let mut first = sink(dir.path(), &config);
+    let groups = ["A", "B", "C"];
+    for group in groups {
+        send(&first, &message(group, "firing", &["a"]));
+        send(&first, &message(group, "firing", &["a", "b"]));
+    }
+    wait_until("attempts to fail", Duration::from_secs(10), || {
+        get(&first.url("/metrics")).unwrap().text().contains("outcome=\"later\",target=\"t\"")
+    });
+    first.signal(rustix::process::Signal::KILL);
+    first.wait();
+    let sink = sink(dir.path(), &config);
+    for group in groups {
+        send(&sink, &message(group, "resolved", &["a", "b"]));
+    }
+    // The target comes back.
+    let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let kept = Arc::clone(&seen);
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let kept = Arc::clone(&kept);
+            std::thread::spawn(move || {
+                let mut reader = BufReader::new(stream);
+                while let Some((_, body)) = read(&mut reader) {
+                    kept.lock().unwrap().push(body);
+                    write(reader.get_mut(), 200, "", "ok");
+                }
+            });
+        }
+    });
+    wait_until("the newest states", Duration::from_secs(30), || {
+        states(&sink).iter().filter(|s| *s == "sent").count() >= 3 && !states(&sink).iter().any(|s| s == "pending")
+    });
+    let seen = seen.lock().unwrap().clone();
+    for group in groups {
+        let of: Vec<&Value> = seen.iter().filter(|b| b["title"] == group).collect();
+        assert_eq!(of.iter().filter(|b| b["status"] == "resolved").count(), 1, "{group}: {of:?}");
+        assert_eq!(of.last().unwrap()["status"], "resolved");
+    }
+}
+
+#[test]
+fn retry_after_is_kept_a_refusal_is_a_dead_letter_and_can_be_retried() {
+    let dir = tempfile::tempdir().unwrap();
+    let provider = Provider::start(|n, _| match n {
+        1 => (429, "Retry-After: 2\r\n", "{\"retry_after\": 2}".into()),
+        2 => (404, "", "no_team".into()),
+        _ => (200, "", "ok".into()),
+    });
+    let config = format!(
+        "targets: [{{name: s, type: slack, url: '{}'}}]\nroutes: [{{targets: [s]}}]\n",
+        provider.url("/services/T0/B0/secret-part")
+    );
+    let sink = sink(dir.path(), &config);
+    let start = std::time::Instant::now();
+    send(&sink, &message("A", "firing", &["a"]));
+    provider.wait_for(2);
+    assert!(start.elapsed() >= Duration::from_secs(2), "Retry-After was not kept: {:?}", start.elapsed());
+    wait_until("the dead letter", Duration::from_secs(5), || states(&sink) == ["dead"]);
+    assert!(!sink.log().contains("secret-part"), "{}", sink.log());
+    let answer = get(&sink.url("/api/v1/outbox")).unwrap().json()["outbox"][0].clone();
+    assert!(answer["answer"].as_str().unwrap().contains("no_team"));
+    let retried = post(&sink.url(&format!("/api/v1/outbox/{}/retry", answer["id"])), b"").unwrap();
+    assert_eq!(retried.status, 200, "{}", retried.text());
+    wait_until("the retry", Duration::from_secs(10), || states(&sink) == ["sent"]);
+    assert!(get(&sink.url("/api/v1/audit")).unwrap().text().contains("retry"));
+    // Only names that the configuration has: no address comes from a request.
+    let replay = post(&sink.url("/api/v1/deliveries/1/replay?target=http://169.254.169.254/"), b"").unwrap();
+    assert_eq!(replay.status, 400);
+    let replay = post(&sink.url("/api/v1/deliveries/1/replay?target=s"), b"").unwrap();
+    assert_eq!(replay.status, 200, "{}", replay.text());
+    provider.wait_for(4);
+}
+
+#[test]
+fn a_watchdog_that_falls_silent_raises_an_alert_and_ends_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let provider = Provider::start(|_, _| (200, "", "ok".into()));
+    let config = format!(
+        "targets: [{{name: t, type: http, url: '{}', rate: 100}}]\nwatchdogs: [{{name: prom, matchers: ['alertname=\"Watchdog\"'], after: 3s, targets: [t]}}]\n",
+        provider.url("/")
+    );
+    let sink = sink(dir.path(), &config);
+    let watchdog = |n: u32| {
+        let body = message("Watchdog", "firing", &["prom"]);
+        String::from_utf8(body).unwrap().replace("13:00:00", &format!("13:00:{n:02}")).into_bytes()
+    };
+    send(&sink, &watchdog(1));
+    let seen = provider.wait_for(1);
+    assert_eq!((seen[0].1["title"].as_str(), seen[0].1["status"].as_str()), (Some("WatchdogMissing"), Some("firing")));
+    send(&sink, &watchdog(2));
+    let seen = provider.wait_for(2);
+    assert_eq!(
+        (seen[1].1["title"].as_str(), seen[1].1["status"].as_str()),
+        (Some("WatchdogMissing"), Some("resolved"))
+    );
+}
+
+#[test]
+fn a_command_gets_the_note_on_its_standard_input() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out.json");
+    let config = format!(
+        "targets: [{{name: c, type: command, command: [/bin/sh, -c, 'cat > {}']}}]\nroutes: [{{targets: [c]}}]\n",
+        out.display()
+    );
+    let sink = sink(dir.path(), &config);
+    send(&sink, &message("A", "firing", &["a"]));
+    wait_until("the command", Duration::from_secs(10), || states(&sink) == ["sent"]);
+    let note: Value = serde_json::from_slice(&std::fs::read(&out).unwrap()).unwrap();
+    assert_eq!(note["title"], "A");
+}
+
+#[test]
+fn a_bad_configuration_ends_the_start_with_one_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("sink.yml");
+    std::fs::write(&file, "targets:\n- name: a\n  type: slack\n  colour: red\n").unwrap();
+    let done = std::process::Command::new(tests::binary("webhook-sink"))
+        .args([format!("--config.file={}", file.display()), format!("--storage.path={}", dir.path().display())])
+        .arg("--web.listen-address=127.0.0.1:0")
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&done.stderr).into_owned();
+    assert_eq!(done.status.code(), Some(1));
+    let error = text.lines().last().unwrap();
+    assert!(error.contains("config.file") && error.contains("sink.yml") && error.contains("colour"), "{error}");
+}

@@ -1,0 +1,260 @@
+//! What is owed to targets, and the calls that change something.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Redirect, Response};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use service::Peer;
+
+use super::alerts::time;
+use super::{Api, Problem};
+use crate::clock::Nanos;
+use crate::deliver::config::secret;
+use crate::deliver::route::owe;
+use crate::store::sql::{Connection, Row, StoreError, args};
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Asked {
+    #[serde(default)]
+    state: String,
+    #[serde(default)]
+    target: String,
+    limit: Option<i64>,
+}
+
+pub(super) async fn list(State(api): State<Api>, Query(asked): Query<Asked>) -> Result<Json<Value>, Problem> {
+    let rows = api
+        .store
+        .read(move |db| {
+            db.all(
+                "SELECT id, target, group_id, delivery_id, why, state, attempts, created_ns, next_ns, answer, note FROM outbox
+                 WHERE (?1 = '' OR state = ?1) AND (?2 = '' OR target = ?2) ORDER BY id DESC LIMIT ?3",
+                args![&asked.state, &asked.target, asked.limit.unwrap_or(100).clamp(1, 1000)],
+                item,
+            )
+        })
+        .await?;
+    Ok(Json(json!({ "outbox": rows })))
+}
+
+fn item(row: &dyn Row) -> Result<Value, StoreError> {
+    let state = row.text(5)?;
+    let next = if state == "pending" { Some(Nanos(row.int(8)?).rfc3339()) } else { None };
+    Ok(json!({
+        "id": row.int(0)?, "target": row.text(1)?, "group": row.int(2)?, "delivery": row.int(3)?, "why": row.text(4)?,
+        "state": state, "attempts": row.int(6)?, "created": Nanos(row.int(7)?).rfc3339(), "next_attempt": next,
+        "answer": row.text(9)?, "note": row.text(10)?,
+    }))
+}
+
+/// Whoever asks to change something: allowed, and known to the audit log.
+pub(super) struct Admin {
+    remote: String,
+}
+
+impl axum::extract::FromRequestParts<Api> for Admin {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut axum::http::request::Parts, api: &Api) -> Result<Self, Response> {
+        let remote = parts.extensions.get::<Peer>().map(|p| p.0.to_string()).unwrap_or_default();
+        if let Some(refusal) = foreign(&parts.headers) {
+            return Err(refusal);
+        }
+        let Some(file) = api.admin_token.clone() else { return Ok(Self { remote }) };
+        let given = parts.headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok());
+        let given = given.and_then(|v| v.strip_prefix("Bearer ")).unwrap_or_default().to_owned();
+        match secret(&file) {
+            Ok(wanted) if same(wanted.as_bytes(), given.as_bytes()) => Ok(Self { remote }),
+            Ok(_) => Err((
+                StatusCode::UNAUTHORIZED,
+                [(header::WWW_AUTHENTICATE, "Bearer")],
+                "this call needs the token of --web.admin-token-file\n",
+            )
+                .into_response()),
+            Err(e) => Err((StatusCode::SERVICE_UNAVAILABLE, format!("--web.admin-token-file: {e}\n")).into_response()),
+        }
+    }
+}
+
+/// A form on somebody else's page must not steer this sink with the reader's own rights.
+fn foreign(headers: &HeaderMap) -> Option<Response> {
+    let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok());
+    let other_site = text("sec-fetch-site").is_some_and(|s| s != "same-origin" && s != "none");
+    let other_host = match (text("origin"), text("host")) {
+        (Some(origin), Some(host)) => origin.split_once("://").is_none_or(|(_, o)| o != host),
+        _ => false,
+    };
+    (other_site || other_host).then(|| (StatusCode::FORBIDDEN, "asked for by another site\n").into_response())
+}
+
+/// Compares without telling by its time where the difference is.
+fn same(a: &[u8], b: &[u8]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).fold(0, |d, (x, y)| d | (x ^ y)) == 0
+}
+
+fn audit(db: &mut dyn Connection, admin: &Admin, action: &str, detail: &str) -> Result<(), StoreError> {
+    db.execute(
+        "INSERT INTO audit (at_ns, remote, action, detail) VALUES (?1, ?2, ?3, ?4)",
+        args![Nanos::now().0, &admin.remote, action, detail],
+    )
+    .map(drop)
+}
+
+pub(super) async fn retry(State(api): State<Api>, admin: Admin, Path(id): Path<i64>) -> Result<Json<Value>, Problem> {
+    change(&api, admin, id, "retry").await
+}
+
+pub(super) async fn drop_one(
+    State(api): State<Api>,
+    admin: Admin,
+    Path(id): Path<i64>,
+) -> Result<Json<Value>, Problem> {
+    change(&api, admin, id, "drop").await
+}
+
+/// The same from the page's buttons, which go back to the page.
+pub(super) async fn from_page(
+    State(api): State<Api>,
+    admin: Admin,
+    Path((id, action)): Path<(i64, String)>,
+) -> Result<Redirect, Problem> {
+    match action.as_str() {
+        "retry" => change(&api, admin, id, "retry").await?,
+        "drop" => change(&api, admin, id, "drop").await?,
+        _ => return Err(Problem::absent("action")),
+    };
+    Ok(Redirect::to("/outbox"))
+}
+
+async fn change(api: &Api, admin: Admin, id: i64, action: &'static str) -> Result<Json<Value>, Problem> {
+    let changed = api
+        .store
+        .write(move |db| {
+            audit(db, &admin, action, &format!("outbox {id}"))?;
+            let now = Nanos::now().0;
+            if action == "retry" {
+                return db.execute(
+                    "UPDATE outbox SET state = 'pending', next_ns = 0, created_ns = ?2 WHERE id = ?1 AND state IN ('dead', 'pending')",
+                    args![id, now],
+                );
+            }
+            db.execute(
+                "UPDATE outbox SET state = 'dropped', done_ns = ?2 WHERE id = ?1 AND state IN ('dead', 'pending')",
+                args![id, now],
+            )
+        })
+        .await?;
+    if changed == 0 {
+        return Err(Problem::absent("waiting or dead message"));
+    }
+    api.wake.notify_waiters();
+    Ok(Json(json!({ "status": "ok" })))
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Replay {
+    #[serde(default)]
+    target: String,
+    #[serde(default)]
+    from: String,
+    #[serde(default)]
+    to: String,
+    #[serde(default)]
+    dry_run: bool,
+}
+
+impl Replay {
+    /// Only a target that the configuration names: nobody can make the sink call an address of their choice.
+    fn target(&self, api: &Api) -> Result<String, Problem> {
+        let known = api.config.targets.iter().find(|t| t.name == self.target);
+        known
+            .map(|t| t.name.clone())
+            .ok_or_else(|| Problem::bad(format!("target: no target is called {:?}", self.target)))
+    }
+}
+
+pub(super) async fn replay_one(
+    State(api): State<Api>,
+    admin: Admin,
+    Path(id): Path<i64>,
+    Query(asked): Query<Replay>,
+) -> Result<Json<Value>, Problem> {
+    let target = asked.target(&api)?;
+    let owed = api
+        .store
+        .write(move |db| {
+            audit(db, &admin, "replay", &format!("delivery {id} to {target}"))?;
+            replay(db, &target, "m.delivery_id = ?1 AND m.delivery_id = ?2", id, id)
+        })
+        .await?;
+    if owed == 0 {
+        return Err(Problem::absent("indexed Alertmanager message"));
+    }
+    api.wake.notify_waiters();
+    Ok(Json(json!({ "status": "ok", "messages": owed })))
+}
+
+/// Every change in a time range, each group's newest state last; `dry_run` only counts.
+pub(super) async fn replay_range(
+    State(api): State<Api>,
+    admin: Admin,
+    Query(asked): Query<Replay>,
+) -> Result<Json<Value>, Problem> {
+    let target = asked.target(&api)?;
+    let from = time("from", &asked.from)?.ok_or_else(|| Problem::bad("from: give the start of the range"))?;
+    let to = time("to", &asked.to)?.unwrap_or_else(Nanos::now);
+    let dry = asked.dry_run;
+    let owed = api
+        .store
+        .write(move |db| {
+            let range = "m.received_ns >= ?1 AND m.received_ns <= ?2 AND m.kind <> 'duplicate'";
+            if dry {
+                return Ok(db
+                    .int(&format!("SELECT count(*) FROM messages m WHERE {range}"), args![from.0, to.0])?
+                    .unwrap_or(0));
+            }
+            audit(db, &admin, "replay", &format!("{} to {} to {target}", from.rfc3339(), to.rfc3339()))?;
+            replay(db, &target, range, from.0, to.0)
+        })
+        .await?;
+    api.wake.notify_waiters();
+    Ok(Json(json!({ "status": "ok", "messages": owed, "dry_run": dry })))
+}
+
+fn replay(db: &mut dyn Connection, target: &str, which: &str, a: i64, b: i64) -> Result<i64, StoreError> {
+    let now = Nanos::now().0;
+    let found = db.all(
+        &format!(
+            "SELECT m.delivery_id, m.group_id, g.round FROM messages m JOIN groups g ON g.id = m.group_id
+             WHERE {which} ORDER BY m.delivery_id"
+        ),
+        args![a, b],
+        |row| Ok((row.int(0)?, row.int(1)?, row.int(2)?)),
+    )?;
+    for (delivery, group, round) in &found {
+        owe(db, target, *group, *round, *delivery, &format!("replay {now}"), now)?;
+    }
+    Ok(found.len() as i64)
+}
+
+pub(super) async fn audit_log(State(api): State<Api>, _admin: Admin) -> Result<Json<Value>, Problem> {
+    let rows = api
+        .store
+        .read(|db| {
+            db.all("SELECT at_ns, remote, action, detail FROM audit ORDER BY id DESC LIMIT 500", &[], |row| {
+                Ok(json!({
+                    "at": Nanos(row.int(0)?).rfc3339(), "remote": row.text(1)?, "action": row.text(2)?,
+                    "detail": row.text(3)?,
+                }))
+            })
+        })
+        .await?;
+    Ok(Json(json!({ "audit": rows })))
+}
+
+/// Wakes the workers when something was put into the outbox by hand.
+pub(crate) type Wake = Arc<tokio::sync::Notify>;

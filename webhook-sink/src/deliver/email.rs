@@ -1,0 +1,76 @@
+//! Mail over SMTP.
+
+use lettre::message::header::ContentType;
+use lettre::message::{Mailbox, Message};
+use lettre::transport::smtp::authentication::Credentials;
+use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
+use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
+
+use super::config::{Mail, MailTls, Target, secret};
+use super::note::Note;
+use super::provider::{Outcome, key};
+
+/// Sends one mail to all addressees; messages of one group belong to one thread.
+pub(super) async fn send(target: &Target, note: &Note, text: &str) -> Outcome {
+    let Some(mail) = &target.mail else { return Outcome::Never { text: "no mail settings".into() } };
+    let message = match compose(mail, note, text) {
+        Ok(message) => message,
+        Err(text) => return Outcome::Never { text },
+    };
+    let transport = match transport(target, mail) {
+        Ok(transport) => transport,
+        Err(text) => return Outcome::Later { after: None, text },
+    };
+    match tokio::time::timeout(target.timeout.max(TIMEOUT), transport.send(message)).await {
+        Err(_) => Outcome::Later { after: None, text: "the mail server took too long".into() },
+        Ok(Ok(_)) => Outcome::Sent { reference: String::new() },
+        Ok(Err(e)) if e.is_permanent() => Outcome::Never { text: e.to_string() },
+        Ok(Err(e)) => Outcome::Later { after: None, text: e.to_string() },
+    }
+}
+
+fn compose(mail: &Mail, note: &Note, text: &str) -> Result<Message, String> {
+    let address = |text: &str| text.parse::<Mailbox>().map_err(|e| format!("mail address {text}: {e}"));
+    let from = address(&mail.from)?;
+    let domain = from.email.domain().to_owned();
+    let thread = format!("<{}@{domain}>", key(note));
+    // lettre encodes what is not ASCII; a line break would end the header, so there is none.
+    let subject: String = note.headline().chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect();
+    let mut builder = Message::builder()
+        .from(from)
+        .subject(subject)
+        .message_id(Some(format!("<{}.{}@{domain}>", key(note), note.delivery)))
+        .in_reply_to(thread.clone())
+        .references(thread);
+    for to in &mail.to {
+        builder = builder.to(address(to)?);
+    }
+    builder.header(ContentType::TEXT_PLAIN).body(text.to_owned()).map_err(|e| e.to_string())
+}
+
+fn transport(target: &Target, mail: &Mail) -> Result<AsyncSmtpTransport<Tokio1Executor>, String> {
+    let (host, port) = mail.server.rsplit_once(':').ok_or_else(|| format!("mail.server {}: no port", mail.server))?;
+    let port: u16 = port.parse().map_err(|_| format!("mail.server {}: no port", mail.server))?;
+    let tls = |host: &str| -> Result<TlsParameters, String> {
+        let mut parameters = TlsParameters::builder(host.to_owned());
+        if let Some(file) = &target.ca_file {
+            let pem = std::fs::read(file).map_err(|e| format!("cannot read {}: {e}", file.display()))?;
+            let certificate = Certificate::from_pem(&pem).map_err(|e| format!("{}: {e}", file.display()))?;
+            parameters = parameters.add_root_certificate(certificate);
+        }
+        parameters.build().map_err(|e| e.to_string())
+    };
+    let mut builder = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(host).port(port).timeout(Some(TIMEOUT));
+    builder = match mail.tls {
+        MailTls::None => builder,
+        MailTls::Starttls => builder.tls(Tls::Required(tls(host)?)),
+        MailTls::Tls => builder.tls(Tls::Wrapper(tls(host)?)),
+    };
+    if let Some(user) = &mail.username {
+        let password = mail.password_file.as_deref().map_or_else(|| Ok(String::new()), secret)?;
+        builder = builder.credentials(Credentials::new(user.clone(), password));
+    }
+    Ok(builder.build())
+}
+
+const TIMEOUT: std::time::Duration = std::time::Duration::from_secs(20);

@@ -1,0 +1,309 @@
+//! What is said of a group: its newest state, put into words by a template.
+
+use std::collections::BTreeMap;
+
+use minijinja::value::{Serde, Value};
+use minijinja::syntax::SyntaxConfig;
+use minijinja::{Environment, State};
+use serde::Serialize;
+
+use super::config::Kind;
+use super::escape;
+use crate::clock::Nanos;
+use crate::message::{Message, Status};
+
+/// The state of a group as templates see it.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Note {
+    pub(crate) status: &'static str,
+    pub(crate) receiver: String,
+    pub(crate) title: String,
+    pub(crate) firing: usize,
+    pub(crate) resolved: usize,
+    /// Alerts that Alertmanager cut off.
+    pub(crate) truncated: u64,
+    pub(crate) severity: String,
+    pub(crate) alerts: Vec<Line>,
+    pub(crate) group_labels: BTreeMap<String, String>,
+    pub(crate) common_labels: BTreeMap<String, String>,
+    pub(crate) common_annotations: BTreeMap<String, String>,
+    pub(crate) external_url: String,
+    pub(crate) group_key: String,
+    pub(crate) delivery: i64,
+    /// The first attempt's outcome is unknown, so this may be its repetition.
+    pub(crate) again: bool,
+    /// This sink's page, where it knows its own address.
+    pub(crate) page: String,
+}
+
+/// One alert of it.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Line {
+    pub(crate) status: &'static str,
+    pub(crate) name: String,
+    pub(crate) summary: String,
+    pub(crate) labels: BTreeMap<String, String>,
+    pub(crate) annotations: BTreeMap<String, String>,
+    pub(crate) starts_at: String,
+    pub(crate) ends_at: String,
+    pub(crate) lasted: String,
+    pub(crate) fingerprint: String,
+    pub(crate) generator_url: String,
+}
+
+impl Note {
+    pub(crate) fn of(message: &Message<'_>, delivery: i64, again: bool, page: &str) -> Self {
+        let map = |pairs: &crate::message::Pairs<'_>| -> BTreeMap<String, String> {
+            pairs.iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect()
+        };
+        let mut alerts: Vec<Line> = message
+            .alerts
+            .iter()
+            .map(|a| {
+                let (labels, annotations) = (map(&a.labels), map(&a.annotations));
+                let name = labels.get("alertname").cloned().unwrap_or_default();
+                let said = ["summary", "title", "message", "description"].iter().find_map(|n| annotations.get(*n));
+                let place = ["instance", "pod", "host", "job"].iter().find_map(|n| labels.get(*n));
+                Line {
+                    status: if a.status == Status::Firing { "firing" } else { "resolved" },
+                    summary: said.or(place).cloned().unwrap_or_else(|| name.clone()),
+                    name,
+                    starts_at: a.starts().rfc3339_seconds(),
+                    ends_at: a.ends().map(Nanos::rfc3339_seconds).unwrap_or_default(),
+                    lasted: a.ends().map(|e| span(a.starts().until(e).as_secs())).unwrap_or_default(),
+                    fingerprint: a.fingerprint(),
+                    generator_url: a.generator_url.0.to_string(),
+                    labels,
+                    annotations,
+                }
+            })
+            .collect();
+        // Firing ones first: they survive a cut.
+        alerts.sort_by_key(|a| a.status != "firing");
+        let firing = alerts.iter().filter(|a| a.status == "firing").count();
+        let common_labels = map(&message.common_labels);
+        let group_labels = map(&message.group_labels);
+        let title = common_labels.get("alertname").cloned().unwrap_or_else(|| {
+            let labels: Vec<&str> = group_labels.values().map(String::as_str).collect();
+            if labels.is_empty() { message.receiver_name() } else { labels.join(" ") }
+        });
+        let worst = message.alerts.iter().map(|a| crate::index::severity(&a.labels)).max().unwrap_or(1);
+        Self {
+            status: if message.status == Status::Firing { "firing" } else { "resolved" },
+            receiver: message.receiver_name(),
+            title,
+            firing,
+            resolved: alerts.len() - firing,
+            truncated: message.truncated_alerts,
+            severity: crate::index::severity_name(worst).to_owned(),
+            alerts,
+            group_labels,
+            common_labels,
+            common_annotations: map(&message.common_annotations),
+            external_url: message.external_url.0.to_string(),
+            group_key: message.group_key.0.to_string(),
+            delivery,
+            again,
+            page: page.to_owned(),
+        }
+    }
+
+    /// 0xRRGGBB by state and severity.
+    pub(super) fn colour(&self) -> u32 {
+        match (self.status, self.severity.as_str()) {
+            ("resolved", _) => 0x001a_7f37,
+            (_, "critical") => 0x00b4_161b,
+            (_, "error") => 0x00d0_5a12,
+            (_, "warning") => 0x00d4_a017,
+            _ => 0x000b_5cad,
+        }
+    }
+
+    pub(super) fn headline(&self) -> String {
+        let count = if self.status == "firing" { format!("FIRING:{}", self.firing) } else { "RESOLVED".to_owned() };
+        let again = if self.again { " (possibly repeated)" } else { "" };
+        format!("[{count}] {}{again}", self.title)
+    }
+}
+
+/// The users' templates and ours, compiled.
+#[derive(Debug, Default)]
+pub(crate) struct Templates {
+    sources: BTreeMap<String, String>,
+}
+
+impl Templates {
+    pub(crate) fn compile(sources: &BTreeMap<String, String>) -> Result<Self, String> {
+        let this = Self { sources: sources.clone() };
+        let mut env = environment(Kind::Http);
+        for (name, source) in &this.sources {
+            env.add_template(name, source).map_err(|e| format!("template {name}: {e}"))?;
+        }
+        Ok(this)
+    }
+
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.sources.contains_key(name)
+    }
+
+    /// Puts a note into words, as many alerts as fit into `limit` characters, the rest as a count.
+    pub(crate) fn render(
+        &self,
+        kind: Kind,
+        template: Option<&str>,
+        note: &Note,
+        limit: usize,
+    ) -> Result<String, String> {
+        let mut env = environment(kind);
+        let name = template.unwrap_or("(built in)");
+        let source = template.and_then(|t| self.sources.get(t)).map_or(BUILT_IN, String::as_str);
+        env.add_template(name, source).map_err(|e| format!("template {name}: {e}"))?;
+        let template = env.get_template(name).map_err(|e| e.to_string())?;
+        let total = note.alerts.len();
+        let mut shown = total.min(SHOWN);
+        loop {
+            let mut part = note.clone();
+            part.alerts.truncate(shown);
+            let more = total - shown;
+            let context = minijinja::context! { more, ..Value::from(Serde(part)) };
+            let text = template.render(context).map_err(|e| format!("template {name}: {e}"))?;
+            let text = text.trim().to_owned();
+            if text.chars().count() <= limit || shown == 0 {
+                return Ok(escape::cut(&text, limit));
+            }
+            shown /= 2;
+        }
+    }
+}
+
+/// An environment whose every `{{ value }}` is escaped for the provider; what the template itself says is not.
+fn environment(kind: Kind) -> Environment<'static> {
+    let mut env = Environment::new();
+    env.set_fuel(Some(1_000_000));
+    if let Ok(syntax) = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build() {
+        env.set_syntax(syntax);
+    }
+    env.set_formatter(move |out, _: &mut State<'_, '_>, value| {
+        if value.is_undefined() || value.is_none() {
+            return Ok(());
+        }
+        let text = value.to_string();
+        let done = if value.is_safe() {
+            out.write_str(&text)
+        } else {
+            let mut escaped = String::with_capacity(text.len());
+            escape::value(kind, &text, &mut escaped);
+            out.write_str(&escaped)
+        };
+        done.map_err(|_| minijinja::Error::new(minijinja::ErrorKind::WriteFailure, "the output is full"))
+    });
+    // The names that Alertmanager's templates use.
+    env.add_filter("toUpper", |s: String| s.to_uppercase());
+    env.add_filter("toLower", |s: String| s.to_lowercase());
+    env.add_filter("title", |s: String| {
+        let mut chars = s.chars();
+        chars.next().map(|c| c.to_uppercase().chain(chars).collect::<String>()).unwrap_or_default()
+    });
+    env.add_filter("trimSpace", |s: String| s.trim().to_owned());
+    env.add_filter("join", |list: Vec<String>, between: Option<String>| list.join(between.as_deref().unwrap_or("")));
+    env.add_filter("match", |s: String, pattern: String| regex::Regex::new(&pattern).is_ok_and(|r| r.is_match(&s)));
+    env.add_filter("reReplaceAll", |s: String, pattern: String, with: String| {
+        regex::Regex::new(&pattern)
+            .map(|r| r.replace_all(&s, with.as_str()).into_owned())
+            .map_err(|e| minijinja::Error::new(minijinja::ErrorKind::InvalidOperation, e.to_string()))
+    });
+    env.add_filter("stringSlice", |s: String| vec![s]);
+    env.add_filter("since", |s: String| {
+        Nanos::parse(&s).map(|n| span(n.until(Nanos::now()).as_secs())).unwrap_or_default()
+    });
+    env.add_filter("bold", move |s: String| {
+        let mut escaped = String::new();
+        escape::value(kind, &s, &mut escaped);
+        Value::from_safe_string(match kind {
+            Kind::Slack | Kind::SlackBot | Kind::GoogleChat => format!("*{escaped}*"),
+            Kind::Telegram => format!("<b>{escaped}</b>"),
+            Kind::Discord | Kind::Mattermost | Kind::Teams => format!("**{escaped}**"),
+            _ => escaped,
+        })
+    });
+    env
+}
+
+pub(super) fn span(seconds: u64) -> String {
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3600 => format!("{}m", seconds / 60),
+        3600..172_800 => format!("{}h{}m", seconds / 3600, seconds / 60 % 60),
+        _ => format!("{}d{}h", seconds / 86_400, seconds / 3600 % 24),
+    }
+}
+
+/// Alerts put into words at most; the rest is a count.
+const SHOWN: usize = 20;
+
+/// One line an alert, in every provider's own marks.
+const BUILT_IN: &str = "\
+{% for a in alerts %}
+{{ '🔴' if a.status == 'firing' else '✅' }} {{ a.name|bold }} {{ a.summary }}\
+{% if a.lasted %} ({{ a.lasted }}){% endif %}{% if a.annotations.runbook_url %} {{ a.annotations.runbook_url }}{% endif %}
+
+{% endfor %}
+{% if more %}
+… +{{ more }}
+{% endif %}
+{% if truncated %}
+… +{{ truncated }} (max_alerts)
+{% endif %}
+{% if page %}
+{{ page }}
+{% endif %}
+";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn note(n: usize) -> Note {
+        let alerts: Vec<String> = (0..n)
+            .map(|i| {
+                format!(
+                    r#"{{"status":"firing","labels":{{"alertname":"A","instance":"<!channel>{i}"}},"annotations":{{"summary":"{}"}},"startsAt":"2026-11-22T13:09:50Z"}}"#,
+                    "디스크 ".repeat(40)
+                )
+            })
+            .collect();
+        let body = format!(
+            r#"{{"receiver":"r","status":"firing","alerts":[{}],"commonLabels":{{"alertname":"A"}},"groupKey":"k"}}"#,
+            alerts.join(",")
+        );
+        Note::of(&Message::parse(body.as_bytes()).expect("a message"), 1, false, "")
+    }
+
+    #[test]
+    fn many_alerts_are_cut_with_a_visible_count() {
+        let templates = Templates::default();
+        let text = templates.render(Kind::Slack, None, &note(500), 3000).expect("renders");
+        assert!(text.chars().count() <= 3000, "{}", text.chars().count());
+        let shown = text.matches("🔴").count();
+        assert!(shown > 0 && text.contains(&format!("… +{}", 500 - shown)), "{shown}: {text}");
+    }
+
+    #[test]
+    fn what_a_template_says_stays_and_what_an_alert_says_is_escaped() {
+        let sources =
+            BTreeMap::from([("t".to_owned(), "<b>{{ alerts[0].labels.instance }}</b> {{ title|toLower }}".to_owned())]);
+        let templates = Templates::compile(&sources).expect("compiles");
+        let text = templates.render(Kind::Telegram, Some("t"), &note(1), 4096).expect("renders");
+        assert_eq!(text, "<b>&lt;!channel&gt;0</b> a");
+    }
+
+    #[test]
+    fn a_template_that_never_ends_is_stopped() {
+        let sources = BTreeMap::from([(
+            "t".to_owned(),
+            "{% for a in range(100000) %}{% for b in range(100000) %}x{% endfor %}{% endfor %}".to_owned(),
+        )]);
+        let templates = Templates::compile(&sources).expect("compiles");
+        assert!(templates.render(Kind::Http, Some("t"), &note(1), 4096).is_err());
+    }
+}

@@ -1,0 +1,240 @@
+//! One target's worker: claims what is due, sends it, writes down what came of it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use service::Shutdown;
+
+use super::config::{Config, Target};
+use super::note::Note;
+use super::provider::Outcome;
+use super::send::Sender;
+use crate::api::outbox::Wake;
+use crate::clock::Nanos;
+use crate::message::Message;
+use crate::metrics::Metrics;
+use crate::store::Store;
+use crate::store::sql::{Connection, StoreError, args};
+
+pub(super) struct Worker {
+    config: Arc<Config>,
+    at: usize,
+    store: Store,
+    metrics: Arc<Metrics>,
+    shutdown: Shutdown,
+    wake: Wake,
+    sender: Sender,
+    /// Messages that may be sent at once now, and when that was reckoned.
+    bucket: (f64, Instant),
+}
+
+struct Job {
+    id: i64,
+    group: i64,
+    round: i64,
+    delivery: i64,
+    attempts: i64,
+    created: Nanos,
+    again: bool,
+}
+
+impl Worker {
+    pub(super) fn new(
+        config: Arc<Config>,
+        at: usize,
+        store: Store,
+        metrics: Arc<Metrics>,
+        shutdown: Shutdown,
+        wake: Wake,
+    ) -> Self {
+        let sender = Sender::new(&config.targets[at]);
+        Self { config, at, store, metrics, shutdown, wake, sender, bucket: (BURST, Instant::now()) }
+    }
+
+    pub(super) async fn run(mut self) {
+        let mut indexed = self.store.indexed();
+        self.forget_claims().await;
+        loop {
+            let pause = match self.step().await {
+                Ok(Some(pause)) => pause,
+                Ok(None) => continue,
+                Err(e) => {
+                    tracing::warn!(target_name = self.target().name, error = %e, "the outbox cannot be read");
+                    Duration::from_secs(5)
+                }
+            };
+            // `changed` fails only when the writer is gone, and then there is nothing more to do.
+            tokio::select! {
+                () = self.shutdown.requested() => return,
+                () = tokio::time::sleep(pause) => {}
+                () = self.wake.notified() => {}
+                news = indexed.changed() => if news.is_err() { return },
+            }
+            // A burst of messages to one group becomes one.
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    fn target(&self) -> &Target {
+        &self.config.targets[self.at]
+    }
+
+    /// What was being sent when the last process ended has an unknown outcome: it is sent once more, and says so.
+    async fn forget_claims(&self) {
+        let name = self.target().name.clone();
+        let done = self.store.write(move |db| {
+            db.execute(
+                "UPDATE outbox SET state = 'pending', note = 'again', next_ns = 0 WHERE target = ?1 AND state = 'sending'",
+                args![&name],
+            )
+        });
+        if let Err(e) = done.await {
+            tracing::warn!(error = %e, "cannot look for interrupted attempts");
+        }
+    }
+
+    /// Sends one message if one is due. Answers how long to wait, or `None` to go on at once.
+    async fn step(&mut self) -> Result<Option<Duration>, StoreError> {
+        if let Some(wait) = self.wait_for_turn() {
+            return Ok(Some(wait));
+        }
+        let name = self.target().name.clone();
+        let now = Nanos::now();
+        // Looking does not need the writer.
+        let next = self
+            .store
+            .read(move |db| {
+                db.int("SELECT min(next_ns) FROM outbox WHERE target = ?1 AND state = 'pending'", args![&name])
+            })
+            .await?;
+        match next.map(Nanos) {
+            None => return Ok(Some(IDLE)),
+            Some(next) if next > now => return Ok(Some(now.until(next).min(IDLE))),
+            Some(_) => {}
+        }
+        let name = self.target().name.clone();
+        let Some(job) = self.store.write(move |db| claim(db, &name, now)).await? else { return Ok(None) };
+        self.bucket.0 -= 1.0;
+        let began = Nanos::now();
+        let outcome = self.attempt(&job).await?;
+        self.settle(job, began, outcome).await?;
+        Ok(None)
+    }
+
+    /// The token bucket: `None` when a message may go now.
+    fn wait_for_turn(&mut self) -> Option<Duration> {
+        let rate = self.target().rate();
+        let now = Instant::now();
+        let grown = self.bucket.0 + now.duration_since(self.bucket.1).as_secs_f64() * rate;
+        self.bucket = (grown.min(BURST), now);
+        (self.bucket.0 < 1.0).then(|| Duration::from_secs_f64(((1.0 - self.bucket.0) / rate).min(60.0)))
+    }
+
+    async fn attempt(&self, job: &Job) -> Result<Outcome, StoreError> {
+        let (delivery, group, round, name) = (job.delivery, job.group, job.round, self.target().name.clone());
+        let (body, thread) = self
+            .store
+            .read(move |db| {
+                let mut body = None;
+                db.query("SELECT body FROM deliveries WHERE id = ?1", args![delivery], &mut |row| {
+                    row.blob(0, &mut |raw| body = Some(raw.to_vec()))
+                })?;
+                let thread = db.first(
+                    "SELECT reference FROM threads WHERE target = ?1 AND group_id = ?2 AND round = ?3",
+                    args![&name, group, round],
+                    |row| row.text(0),
+                )?;
+                Ok((body, thread))
+            })
+            .await?;
+        let Some(body) = body else { return Ok(Outcome::Never { text: "the delivery is not kept any more".into() }) };
+        let note = match Message::parse(&body) {
+            Ok(message) => Note::of(&message, job.delivery, job.again, ""),
+            Err(e) => return Ok(Outcome::Never { text: e.to_string() }),
+        };
+        Ok(self.sender.send(&self.config, self.target(), &note, thread.as_deref()).await)
+    }
+
+    async fn settle(&self, job: Job, began: Nanos, outcome: Outcome) -> Result<(), StoreError> {
+        let target = self.target();
+        let now = Nanos::now();
+        self.metrics.attempt(&target.name, &outcome, job.created.until(now));
+        let too_old = job.created.until(now) > target.give_up_after;
+        let (state, next, answer, reference, word) = match outcome {
+            Outcome::Sent { reference } => ("sent", 0, String::new(), reference, "sent"),
+            Outcome::Later { text, .. } if too_old => ("dead", 0, text, String::new(), "failed"),
+            Outcome::Later { after, text } => {
+                let wait = after.unwrap_or_else(|| back_off(job.attempts, job.id)).max(Duration::from_millis(200));
+                ("pending", now.after(wait).0, text, String::new(), "failed")
+            }
+            Outcome::Never { text } => ("dead", 0, text, String::new(), "refused"),
+        };
+        if state != "sent" {
+            tracing::warn!(target_name = target.name, attempt = job.attempts, state, answer, "a message was not taken");
+        }
+        let name = target.name.clone();
+        self.store
+            .write(move |db| {
+                db.execute(
+                    "INSERT INTO attempts (outbox_id, at_ns, took_ns, outcome, answer) VALUES (?1, ?2, ?3, ?4, ?5)",
+                    args![job.id, began.0, now.0 - began.0, word, &answer],
+                )?;
+                let overtaken = db.int(
+                    "SELECT count(*) FROM outbox WHERE target = ?1 AND group_id = ?2 AND id > ?3 AND state <> 'overtaken'",
+                    args![&name, job.group, job.id],
+                )?;
+                // While this one failed a newer state of the group came up: it alone is worth sending.
+                let state = if state == "pending" && overtaken.unwrap_or(0) > 0 { "overtaken" } else { state };
+                db.execute(
+                    "UPDATE outbox SET state = ?2, next_ns = ?3, answer = ?4, lease_ns = 0,
+                       done_ns = CASE WHEN ?2 = 'pending' THEN NULL ELSE ?5 END WHERE id = ?1",
+                    args![job.id, state, next, &answer, now.0],
+                )?;
+                if !reference.is_empty() {
+                    db.execute(
+                        "INSERT INTO threads (target, group_id, round, reference, at_ns) VALUES (?1, ?2, ?3, ?4, ?5)
+                         ON CONFLICT (target, group_id, round) DO UPDATE SET reference = excluded.reference",
+                        args![&name, job.group, job.round, &reference, now.0],
+                    )?;
+                }
+                Ok(())
+            })
+            .await
+    }
+}
+
+/// Takes the oldest due message; durable before anything is sent.
+fn claim(db: &mut dyn Connection, target: &str, now: Nanos) -> Result<Option<Job>, StoreError> {
+    db.first(
+        "UPDATE outbox SET state = 'sending', attempts = attempts + 1, lease_ns = ?2
+         WHERE id = (SELECT id FROM outbox WHERE target = ?1 AND state = 'pending' AND next_ns <= ?2
+                     ORDER BY next_ns, id LIMIT 1) AND state = 'pending'
+         RETURNING id, group_id, round, delivery_id, attempts, created_ns, note",
+        args![target, now.0],
+        |row| {
+            Ok(Job {
+                id: row.int(0)?,
+                group: row.int(1)?,
+                round: row.int(2)?,
+                delivery: row.int(3)?,
+                attempts: row.int(4)?,
+                created: Nanos(row.int(5)?),
+                again: row.text(6)? == "again",
+            })
+        },
+    )
+}
+
+/// 1 s, 2 s, 4 s … 5 min, each between half of it and all of it.
+fn back_off(attempts: i64, id: i64) -> Duration {
+    let full = 1000_u64 << attempts.clamp(1, 9).saturating_sub(1);
+    let full = full.min(300_000);
+    let chance =
+        (Nanos::now().0 ^ id.wrapping_mul(0x9e37_79b9)).unsigned_abs().wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
+    Duration::from_millis(full / 2 + chance % (full / 2))
+}
+
+/// Messages that may go out at once after a quiet time.
+const BURST: f64 = 3.0;
+/// How often the outbox is looked at when nothing happens.
+const IDLE: Duration = Duration::from_secs(15);
