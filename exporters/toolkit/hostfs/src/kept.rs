@@ -3,6 +3,7 @@
 use crate::file::{End, open, read_all};
 use crate::sources::Budget;
 use crate::{Buf, ReadError};
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
@@ -48,6 +49,15 @@ impl KeptFile {
     /// Reads the whole file without the white space around it.
     pub fn read_trimmed<'b>(&self, buf: &'b mut Buf) -> Result<&'b [u8], ReadError> {
         self.read(buf).map(<[u8]>::trim_ascii)
+    }
+
+    /// Whether poll(2) says that the content has changed since this was last asked, or since the file was opened: for the
+    /// few files whose changes the kernel announces (`mountinfo`). `None` where no descriptor is kept: read then.
+    pub fn changed(&self) -> Option<bool> {
+        let fd = self.held()?;
+        let mut poll = [PollFd::new(&*fd, PollFlags::PRI)];
+        rustix::event::poll(&mut poll, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).ok()?;
+        Some(poll[0].revents().intersects(PollFlags::PRI | PollFlags::ERR))
     }
 
     fn held(&self) -> Option<Arc<OwnedFd>> {
@@ -105,5 +115,15 @@ mod tests {
         std::fs::write(&path, "2\n").unwrap();
         assert_eq!(file.read_trimmed(&mut buf).unwrap(), b"2");
         assert_eq!(sources.kept_open(), 0);
+    }
+
+    #[test]
+    fn a_mount_table_that_rests() {
+        let sources = Sources::live();
+        let (file, mut buf) = (sources.kept_proc("self/mountinfo"), Buf::new());
+        assert_eq!(file.changed(), None);
+        file.read(&mut buf).unwrap();
+        // Somebody may be mounting while this runs; a table does not change a hundred times in a row.
+        assert!((0..100).any(|_| file.changed() == Some(false)));
     }
 }

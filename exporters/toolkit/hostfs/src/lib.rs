@@ -12,6 +12,7 @@ pub mod mounts;
 pub mod netlink;
 mod network;
 pub mod scan;
+mod shared;
 mod sources;
 mod usage;
 
@@ -21,5 +22,6 @@ pub use file::{Buf, File};
 pub use kept::KeptFile;
 pub use kept_set::{KeptFiles, Round};
 pub use network::Network;
+pub use shared::SharedFile;
 pub use sources::{Roots, Sources};
 pub use usage::{Bounds, Usage};

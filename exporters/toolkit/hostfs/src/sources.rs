@@ -1,10 +1,11 @@
 //! The roots of a host's pseudo-file systems.
 
 use crate::file::End;
-use crate::{File, KeptFile, KeptFiles};
+use crate::{File, KeptFile, KeptFiles, SharedFile};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Where a host's file systems are mounted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +31,7 @@ impl Default for Roots {
 pub struct Sources {
     roots: Arc<Roots>,
     budget: Arc<Budget>,
+    shared: Arc<Mutex<HashMap<PathBuf, Arc<SharedFile>>>>,
 }
 
 impl Sources {
@@ -50,7 +52,7 @@ impl Sources {
 
     /// A host mounted anywhere.
     pub fn new(roots: Roots) -> Self {
-        Self { roots: Arc::new(roots), budget: Arc::new(Budget::from_limit()) }
+        Self { roots: Arc::new(roots), budget: Arc::new(Budget::from_limit()), shared: Arc::default() }
     }
 
     /// The roots themselves, for labels and messages.
@@ -109,6 +111,15 @@ impl Sources {
     /// A set of files that is found anew at each scrape and read through kept descriptors.
     pub fn kept_files(&self) -> KeptFiles {
         KeptFiles::new(Arc::clone(&self.budget))
+    }
+    /// A file below procfs that several readers want at each scrape: it is read for the first of them.
+    pub fn shared_proc(&self, rel: impl AsRef<Path>) -> Arc<SharedFile> {
+        let path = self.roots.proc.join(rel);
+        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        let file = shared.entry(path).or_insert_with_key(|path| {
+            Arc::new(SharedFile::new(KeptFile::new(path.clone(), End::Empty, Arc::clone(&self.budget))))
+        });
+        Arc::clone(file)
     }
     /// Descriptors kept open now.
     pub fn kept_open(&self) -> usize {
