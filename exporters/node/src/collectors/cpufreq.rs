@@ -5,7 +5,7 @@ use exporter::{CollectError, Collector, Cx, Default, Desc, Entry, Part};
 use hostfs::{Buf, KeptFile, scan};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Registers the collector.
@@ -42,11 +42,13 @@ struct Cpufreq {
     known: Mutex<Arc<Known>>,
 }
 
-/// The policies of the CPUs that are online. A driver may come after us, so that none is no knowledge.
+/// The policies of the CPUs that are online.
 #[derive(Default)]
 struct Known {
     lists: Option<Vec<u8>>,
     policies: Vec<Policy>,
+    /// Where the first CPU's policy would be, if there is none yet.
+    awaited: Option<PathBuf>,
 }
 
 struct Policy {
@@ -75,14 +77,15 @@ impl Collector for Cpufreq {
 impl Cpufreq {
     fn known(&self, cx: &mut Cx<'_>) -> Arc<Known> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.policies.is_empty() || !self.lists.are_still(known.lists.as_deref(), cx.buf) {
+        let arrived = || known.awaited.as_ref().is_some_and(|policy| cx.sources.sys(policy).exists());
+        if arrived() || !self.lists.are_still(known.lists.as_deref(), cx.buf) {
             *known = Arc::new(self.find(cx));
         }
         Arc::clone(&known)
     }
 
     fn find(&self, cx: &mut Cx<'_>) -> Known {
-        let mut known = Known { lists: self.lists.read(cx.buf), policies: Vec::new() };
+        let mut known = Known { lists: self.lists.read(cx.buf), ..Known::default() };
         let folder = cx.sources.sys(FOLDER);
         let Ok(entries) = folder.entries() else { return known };
         let offline = folder.join("offline").read(cx.buf).map(super::cpu::ranges).unwrap_or_default();
@@ -93,6 +96,8 @@ impl Cpufreq {
             }
             let rel = Path::new(FOLDER).join(OsStr::from_bytes(name)).join("cpufreq");
             if !cx.sources.sys(&rel).is_dir() {
+                // A driver may come after us.
+                known.awaited.get_or_insert(rel);
                 continue;
             }
             let kept = |file: &str| {

@@ -19,13 +19,18 @@ struct Meminfo {
 impl Collector for Meminfo {
     fn collect(&self, cx: &mut Cx<'_>, out: &mut Part) -> Result<(), CollectError> {
         let text = self.file.read(cx.buf)?;
+        // The table is in the kernel's order: what is looked for is mostly next.
+        let mut next = 0;
         for line in scan::lines(text) {
             let row = parse_line(line).ok_or_else(|| {
                 let path = self.file.path().display();
                 CollectError::failed(format!("{path}: no field, number and unit kB: {:?}", scan::lossy(line)))
             })?;
-            if let Some((_, desc)) = FIELDS.iter().find(|(field, _)| field.as_bytes() == row.field) {
-                out.family(desc).sample(&[], row.bytes);
+            let is = |(field, _): &(&str, Desc)| field.as_bytes() == row.field;
+            let found = if FIELDS.get(next).is_some_and(is) { Some(next) } else { FIELDS.iter().position(is) };
+            if let Some(at) = found {
+                out.family(&FIELDS[at].1).sample(&[], row.bytes);
+                next = at + 1;
             }
         }
         Ok(())

@@ -2,7 +2,8 @@
 //! (`Documentation/filesystems/proc.rst` 1.7).
 
 use exporter::{CollectError, Collector, Cx, Default, Desc, Entry, Flag, Part};
-use hostfs::{KeptFile, scan};
+use hostfs::{SharedFile, scan};
+use std::sync::Arc;
 
 /// Registers the collector.
 pub(crate) const STAT: Entry = Entry {
@@ -10,7 +11,7 @@ pub(crate) const STAT: Entry = Entry {
     default: Default::On,
     about: "interrupts, context switches, forks, boot time and tasks running or blocked, from /proc/stat",
     flags: &[SOFTIRQ],
-    build: |flags, sources| Ok(Box::new(Stat { file: sources.kept_proc("stat"), softirq: flags.on(SOFTIRQ.name) })),
+    build: |flags, sources| Ok(Box::new(Stat { file: sources.shared_proc("stat"), softirq: flags.on(SOFTIRQ.name) })),
 };
 
 const SOFTIRQ: Flag = Flag::switch("collector.stat.softirq", "Export softirq calls per vector");
@@ -29,13 +30,13 @@ const VECTORS: [&str; 10] =
     ["hi", "timer", "net_tx", "net_rx", "block", "block_iopoll", "tasklet", "sched", "hrtimer", "rcu"];
 
 struct Stat {
-    file: KeptFile,
+    file: Arc<SharedFile>,
     softirq: bool,
 }
 
 impl Collector for Stat {
     fn collect(&self, cx: &mut Cx<'_>, out: &mut Part) -> Result<(), CollectError> {
-        let stat = parse(self.file.read(cx.buf)?);
+        let stat = parse(self.file.read(cx.now, cx.buf)?);
         for (desc, value) in [
             (&INTR, stat.intr),
             (&CONTEXT_SWITCHES, stat.ctxt),

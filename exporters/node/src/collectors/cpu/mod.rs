@@ -7,8 +7,8 @@ mod ticks;
 mod topology;
 
 use exporter::{CollectError, Collector, Cx, Default, Desc, Entry, Flag, Flags, Part};
-use hostfs::{Buf, KeptFile, Sources, scan};
-use std::sync::{Mutex, PoisonError};
+use hostfs::{Buf, SharedFile, Sources, scan};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Registers the collector.
 pub(crate) const CPU: Entry = Entry {
@@ -39,7 +39,7 @@ const ISOLATED: Desc = Desc::gauge(
 );
 
 struct Cpu {
-    stat: KeptFile,
+    stat: Arc<SharedFile>,
     guest: bool,
     ticks: Mutex<ticks::Ticks>,
     info: Option<info::Info>,
@@ -53,7 +53,7 @@ impl Cpu {
         let (flags_include, bugs_include) = (flags.regex(FLAGS_INCLUDE.name), flags.regex(BUGS_INCLUDE.name));
         let info = flags.on(INFO.name) || flags_include.is_some() || bugs_include.is_some();
         Self {
-            stat: sources.kept_proc("stat"),
+            stat: sources.shared_proc("stat"),
             guest: flags.on(GUEST.name),
             ticks: Mutex::default(),
             info: info.then(|| info::Info {
@@ -81,7 +81,7 @@ impl Collector for Cpu {
         if let Some(info) = &self.info {
             info.collect(cx, out)?;
         }
-        let text = self.stat.read(cx.buf)?;
+        let text = self.stat.read(cx.now, cx.buf)?;
         {
             let mut ticks = self.ticks.lock().unwrap_or_else(PoisonError::into_inner);
             ticks.update(text);

@@ -68,20 +68,30 @@ fn parse(text: &[u8]) -> Properties {
 /// Watches the folder: udev puts each new version of a file in its place by rename(2), which is a change of the folder.
 #[derive(Debug, Default)]
 pub(super) struct Changes {
-    /// The folder's time at a look that was long enough after it to have seen every change up to it.
-    settled: Option<SystemTime>,
+    seen: Folder,
+}
+
+#[derive(Debug, Default, PartialEq)]
+enum Folder {
+    /// Looked at so soon after a change that another one may have the same time.
+    #[default]
+    Unsettled,
+    /// udev does not run.
+    Absent,
+    ChangedAt(SystemTime),
 }
 
 impl Changes {
     /// Whether something may have changed since the last call.
     pub(super) fn changed(&mut self, sources: &Sources, now: SystemTime) -> bool {
-        let modified = sources.udev("").metadata().ok().and_then(|m| m.modified().ok());
-        if modified.is_some() && modified == self.settled {
-            return false;
-        }
-        let settled = |at: &SystemTime| now.duration_since(*at).is_ok_and(|age| age >= SETTLED);
-        self.settled = modified.filter(settled);
-        true
+        let folder = match sources.udev("").metadata().ok().and_then(|m| m.modified().ok()) {
+            None => Folder::Absent,
+            Some(at) if now.duration_since(at).is_ok_and(|age| age >= SETTLED) => Folder::ChangedAt(at),
+            Some(_) => Folder::Unsettled,
+        };
+        let changed = folder == Folder::Unsettled || folder != self.seen;
+        self.seen = folder;
+        changed
     }
 }
 

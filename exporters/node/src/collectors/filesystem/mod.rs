@@ -102,6 +102,9 @@ const PURGEABLE: Desc = Desc::gauge(
     "Filesystem space available including purgeable space (MacOS specific).",
 );
 
+/// `include/linux/statfs.h`
+const ST_RDONLY: u64 = 1;
+
 struct Filesystem {
     /// The host's mounts, and those of this process where a `hidepid` procfs hides process 1.
     mountinfo: [KeptFile; 2],
@@ -125,19 +128,26 @@ impl Filesystem {
         })
     }
 
-    /// The mounts to show; parsed again only when the kernel's text has changed.
+    /// The mounts to show. The kernel says when its table has changed; only then is it read.
     fn table(&self, cx: &mut Cx<'_>) -> Result<Arc<Table>, CollectError> {
         let [host, own] = &self.mountinfo;
+        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        if host.changed() == Some(false) && !table.text().is_empty() {
+            return Ok(Arc::clone(&table));
+        }
+        // Until it has been read whole again the old one counts for nothing.
+        let before = std::mem::take(&mut *table);
         let text = match host.read(cx.buf) {
             Err(e) if e.is_absent() || e.is_denied() => own.read(cx.buf2)?,
             read => read?,
         };
-        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
-        if table.text() != text {
-            *table = Arc::new(Table::parse(text, &cx.sources.roots().rootfs, |mount_point, fs_type| {
+        *table = if before.text() == text {
+            before
+        } else {
+            Arc::new(Table::parse(text, &cx.sources.roots().rootfs, |mount_point, fs_type| {
                 !self.mount_points.ignores(mount_point) && !self.fs_types.ignores(fs_type)
-            }));
-        }
+            }))
+        };
         Ok(Arc::clone(&table))
     }
 
@@ -175,7 +185,9 @@ fn emit(row: &Row, stat: &StatFs, out: &mut Part) {
     let labels = labels(row, "");
     let bytes = |blocks: u64| blocks as f64 * stat.f_bsize as f64;
     out.family(&DEVICE_ERROR).sample(&labels, 0u64);
-    out.family(&READONLY).sample(&labels, row.read_only);
+    // A file system that the kernel itself made read-only after an error is no change of the table.
+    let read_only = row.read_only || stat.f_flags as u64 & ST_RDONLY != 0;
+    out.family(&READONLY).sample(&labels, read_only);
     out.family(&SIZE).sample(&labels, bytes(stat.f_blocks));
     out.family(&FREE).sample(&labels, bytes(stat.f_bfree));
     out.family(&AVAIL).sample(&labels, bytes(stat.f_bavail));
