@@ -19,8 +19,12 @@ pub(crate) struct Job<'a> {
     run: Box<dyn Run + 'a>,
     /// The statement that waits for an answer.
     sql: Option<Cow<'static, str>>,
+    /// Whether that statement has been sent in a packet of its own, and not been answered.
+    pub(crate) underway: bool,
     /// Whether its statements go in packets of their own.
     pub(crate) alone: bool,
+    /// Whether it overran an earlier scrape.
+    pub(crate) slow: bool,
     pub(crate) part: Part,
     /// Rows that were left out.
     pub(crate) odd: u64,
@@ -45,8 +49,31 @@ impl<'a> Job<'a> {
     /// A run that has not begun.
     pub(crate) fn new(entry: &'static Entry, collect: &'a dyn Collect, server: &'a Server, part: Part) -> Self {
         let run = collect.start(server);
-        let (sql, alone) = (None, false);
-        Self { entry, collect, server, run, sql, alone, part, odd: 0, took: Duration::ZERO, outcome: None }
+        let mut job = Self {
+            entry,
+            collect,
+            server,
+            run,
+            sql: None,
+            underway: false,
+            alone: false,
+            slow: false,
+            part,
+            odd: 0,
+            took: Duration::ZERO,
+            outcome: None,
+        };
+        job.go_on();
+        job
+    }
+
+    /// Has the run say what comes next: a statement, or the end.
+    fn go_on(&mut self) {
+        self.underway = false;
+        self.sql = self.run.ask();
+        if self.sql.is_none() {
+            self.outcome = Some(Ok(()));
+        }
     }
 
     /// Forgets what it has: half of a result is worse than none.
@@ -60,22 +87,23 @@ impl<'a> Job<'a> {
     fn restart_alone(&mut self) {
         self.part.clear();
         self.odd = 0;
-        self.sql = None;
         self.alone = true;
         self.run = self.collect.start(self.server);
+        self.go_on();
     }
 
     fn ended(&mut self) {
-        self.sql = None;
-        if let Err(text) = self.run.end(&mut self.part) {
-            self.fail(Failure::Content(text));
+        match self.run.end(&mut self.part) {
+            Ok(()) => self.go_on(),
+            Err(text) => self.fail(Failure::Content(text)),
         }
     }
 
     fn refused(&mut self, error: ServerError) {
         self.alone = true;
-        self.sql = None;
-        if !self.run.refused(error.code) {
+        if self.run.refused(error.code) {
+            self.go_on();
+        } else {
             self.fail(Failure::Refused { code: error.code, message: error.message });
         }
     }
@@ -90,27 +118,25 @@ pub(crate) struct Heard {
 
 /// Runs all jobs to their end. An error is the connection's: what has no outcome then was not finished.
 ///
-/// `probe`: begin with a statement that any server answers at once, which tells a slow statement from a dead server.
+/// `greet`: hear from the server first, which tells a slow statement from a dead server.
 /// `batch`: whether statements may share packets.
 pub(crate) async fn drive(
     conn: &mut Conn,
     jobs: &mut [Job<'_>],
     heard: &mut Heard,
-    mut probe: bool,
+    greet: bool,
     batch: bool,
 ) -> Result<(), Error> {
+    if greet {
+        conn.ping().await?;
+        heard.first.get_or_insert_with(Instant::now);
+    }
     loop {
-        for job in jobs.iter_mut().filter(|j| j.outcome.is_none() && j.sql.is_none()) {
-            job.sql = job.run.ask();
-            if job.sql.is_none() {
-                job.outcome = Some(Ok(()));
-            }
-        }
         let round = next_round(jobs, batch);
         if round.is_empty() {
             return Ok(());
         }
-        ask(conn, jobs, &round, heard, std::mem::take(&mut probe)).await?;
+        ask(conn, jobs, &round, heard).await?;
     }
 }
 
@@ -119,28 +145,25 @@ fn next_round(jobs: &[Job<'_>], batch: bool) -> Vec<usize> {
     let waiting: Vec<usize> = (0..jobs.len()).filter(|&i| jobs[i].outcome.is_none()).collect();
     let mut round: Vec<usize> = waiting.iter().copied().filter(|&i| batch && !jobs[i].alone).collect();
     if round.is_empty() {
-        round.extend(waiting.first());
+        // What overran an earlier scrape comes last, and costs no other collector its turn.
+        round.extend(waiting.iter().find(|&&i| !jobs[i].slow).or(waiting.first()));
     }
     round
 }
 
 /// Sends the statements of a round as one packet and reads their answers.
-async fn ask(
-    conn: &mut Conn,
-    jobs: &mut [Job<'_>],
-    round: &[usize],
-    heard: &mut Heard,
-    probe: bool,
-) -> Result<(), Error> {
-    let mut sql = String::from(if probe { "DO 1;" } else { "" });
+async fn ask(conn: &mut Conn, jobs: &mut [Job<'_>], round: &[usize], heard: &mut Heard) -> Result<(), Error> {
+    let mut sql = String::new();
     for (k, &i) in round.iter().enumerate() {
         if k > 0 {
             sql.push(';');
         }
         sql.push_str(jobs[i].sql.as_deref().unwrap_or_default());
     }
+    if let [only] = round {
+        jobs[*only].underway = true;
+    }
     let mut since = Instant::now();
-    // An error for the first statement is told apart from all others: it comes instead of any result.
     let mut result = match conn.query_iter(sql).await {
         Ok(result) => result,
         Err(Error::Server(e)) => {
@@ -151,20 +174,10 @@ async fn ask(
         Err(e) => return Err(e),
     };
     heard.first.get_or_insert_with(Instant::now);
-    if probe {
-        match result.next().await {
-            Ok(_) => {}
-            Err(Error::Server(e)) => {
-                first_refused(jobs, round, e);
-                return Ok(());
-            }
-            Err(e) => return Err(e),
-        }
-    }
     let mut latest = Instant::now();
-    for (k, &i) in round.iter().enumerate() {
-        let job = &mut jobs[i];
+    for &i in round {
         loop {
+            let job = &mut jobs[i];
             match result.next().await {
                 Ok(Some(row)) => {
                     latest = Instant::now();
@@ -180,16 +193,10 @@ async fn ask(
                     job.ended();
                     break;
                 }
-                Err(Error::Server(e)) if k + 1 == round.len() => {
+                // The server goes no further in this packet: the statements behind it are asked again.
+                Err(Error::Server(e)) => {
                     job.took += since.elapsed();
                     job.refused(e);
-                    return Ok(());
-                }
-                Err(Error::Server(_)) => {
-                    // Either this statement broke off among its rows, or the next one was refused: the driver does not
-                    // say which. Both are asked once more, each alone.
-                    job.restart_alone();
-                    jobs[round[k + 1]].restart_alone();
                     return Ok(());
                 }
                 Err(e) => return Err(e),

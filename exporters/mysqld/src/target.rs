@@ -90,6 +90,8 @@ struct Memory {
     next_ticket: u64,
     /// Collectors whose statements failed: they are asked in packets of their own.
     alone: u64,
+    /// Collectors whose statements were cut off by a deadline: they are asked last.
+    slow: u64,
     /// The last error of each collector, and of connecting under the empty name: logged when it changes.
     errors: HashMap<&'static str, String>,
     last_heard: Option<Instant>,
@@ -224,12 +226,16 @@ impl Target {
         left: &mut Left,
     ) -> Vec<Ran> {
         let server = Arc::clone(&session.server);
-        let alone = lock(&self.memory).alone;
+        let (alone, slow) = {
+            let memory = lock(&self.memory);
+            (memory.alone, memory.slow)
+        };
         let mut jobs: Vec<Job<'_>> = Vec::new();
         for (entry, collect) in self.chosen(chosen).filter(|(entry, _)| server.meets(entry.min)) {
             let part = lock(&self.policy.spare).pop().unwrap_or_default();
             let mut job = Job::new(entry, collect, &server, part);
-            job.alone = alone & bit(entry) != 0;
+            job.alone = (alone | slow) & bit(entry) != 0;
+            job.slow = slow & bit(entry) != 0;
             jobs.push(job);
         }
         let batch = self.policy.query_timeout.is_none();
@@ -263,16 +269,18 @@ impl Target {
     }
 
     fn finish(&self, job: Job<'_>, gone: impl Fn() -> Failure) -> Ran {
-        let Job { entry, mut part, odd, took, outcome, alone, .. } = job;
+        let Job { entry, mut part, odd, took, outcome, alone, underway, .. } = job;
+        let cut_off = outcome.is_none();
         let result = outcome.unwrap_or_else(|| {
             part.clear();
             Err(gone())
         });
         let success = result.is_ok();
-        if !matches!(result, Err(Failure::Lost(_) | Failure::Deadline)) {
+        {
+            // One that failed, or was cut off, goes by itself until it works by itself.
             let mut memory = lock(&self.memory);
-            // One that worked alone may share packets again.
-            memory.alone = if alone && !success { memory.alone | bit(entry) } else { memory.alone & !bit(entry) };
+            memory.alone = with(memory.alone, entry, cut_off || alone && !success);
+            memory.slow = with(memory.slow, entry, cut_off && underway);
         }
         self.complain(entry.name, result.err().map(|e| e.to_string()));
         Ran { entry, success, took, odd, part }
@@ -355,6 +363,11 @@ impl Ran {
     fn failed(entry: &'static Entry) -> Self {
         Self { entry, success: false, took: Duration::ZERO, odd: 0, part: Part::new() }
     }
+}
+
+/// A set with a collector put in or taken out.
+fn with(set: u64, entry: &Entry, put_in: bool) -> u64 {
+    if put_in { set | bit(entry) } else { set & !bit(entry) }
 }
 
 /// A collector's bit among all there are.

@@ -97,6 +97,11 @@ impl Server {
         self.dir.path().join("socket")
     }
 
+    /// Its data directory.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+
     /// Makes this server a replica of `primary` and waits until it has caught up.
     pub(crate) fn replicate(&self, primary: &Self) {
         primary.sql("CREATE USER repl@'%' IDENTIFIED BY 'r'; GRANT REPLICATION SLAVE ON *.* TO repl@'%'");
@@ -149,7 +154,14 @@ fn other_peer(name: &str) -> Option<PathBuf> {
 }
 
 fn base_options(kind: Kind, daemon: &Path, dir: &Path) -> Vec<String> {
-    let mut options = vec!["--no-defaults".to_owned(), format!("--datadir={}", dir.join("data").display())];
+    // Servers that start at once trip over each other's files in /tmp.
+    let temporary = dir.join("tmp");
+    std::fs::create_dir_all(&temporary).unwrap();
+    let mut options = vec![
+        "--no-defaults".to_owned(),
+        format!("--datadir={}", dir.join("data").display()),
+        format!("--tmpdir={}", temporary.display()),
+    ];
     if rustix_is_root() {
         options.push("--user=root".to_owned());
     }
