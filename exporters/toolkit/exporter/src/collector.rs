@@ -25,6 +25,15 @@ pub struct Cx<'a> {
     pub now: SystemTime,
 }
 
+impl Cx<'_> {
+    /// When a wait for a peer (a bus, a supervisor) ends: a tenth of the time before the deadline, so that what the
+    /// collector has by then is still served.
+    pub fn wait_until(&self) -> Instant {
+        let now = Instant::now();
+        now + self.deadline.saturating_duration_since(now) * 9 / 10
+    }
+}
+
 /// Why a collector has nothing, or not everything.
 #[derive(Debug, thiserror::Error)]
 pub enum CollectError {
