@@ -3,7 +3,9 @@
 mod collectors;
 mod dbus;
 mod host;
+mod percent;
 mod sys;
+mod unix_socket;
 
 use std::process::ExitCode;
 

@@ -32,7 +32,7 @@ impl Collector for Logind {
         let failed = |e: DbusError| CollectError::Failed(Box::new(e));
         let mut opened = Err(DbusError::Malformed("DBUS_SYSTEM_BUS_ADDRESS"));
         for bus in &self.buses {
-            opened = Connection::bus(bus, cx.deadline);
+            opened = Connection::bus(bus, cx.wait_until());
             if opened.is_ok() {
                 break;
             }

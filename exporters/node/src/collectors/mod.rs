@@ -59,6 +59,7 @@ pub(crate) mod sockstat;
 pub(crate) mod softirqs;
 pub(crate) mod softnet;
 pub(crate) mod stat;
+pub(crate) mod supervisord;
 pub(crate) mod swap;
 pub(crate) mod sysctl;
 pub(crate) mod systemd;
@@ -143,6 +144,7 @@ pub(crate) const ALL: &[Entry] = &[
     softirqs::SOFTIRQS,
     softnet::SOFTNET,
     stat::STAT,
+    supervisord::SUPERVISORD,
     swap::SWAP,
     sysctl::SYSCTL,
     systemd::SYSTEMD,

@@ -122,7 +122,7 @@ const STATES: [&str; 5] = ["active", "activating", "deactivating", "failed", "in
 impl Collector for Systemd {
     fn collect(&self, cx: &mut Cx<'_>, out: &mut Part) -> Result<(), CollectError> {
         let failed = |e: DbusError| CollectError::Failed(Box::new(e));
-        let mut connection = self.connect(cx.deadline).map_err(failed)?;
+        let mut connection = self.connect(cx.wait_until()).map_err(failed)?;
         let manager = manager::ask(&mut connection).map_err(failed)?;
         out.family(&VERSION).sample(&[("version", manager.version.as_bytes())], manager.number);
         out.family(&VIRTUALIZATION).sample(&[("virtualization_type", manager.virtualization.as_bytes())], 1u64);

@@ -1,6 +1,9 @@
 //! Where buses listen.
 
+use crate::percent;
 use hostfs::Sources;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 /// The paths at which the system bus may listen, most likely first: what `DBUS_SYSTEM_BUS_ADDRESS` says, else the usual
@@ -27,25 +30,8 @@ fn paths(address: &str) -> Vec<PathBuf> {
         .split(';')
         .filter_map(|one| one.trim().strip_prefix("unix:"))
         .filter_map(|keys| keys.split(',').find_map(|key| key.strip_prefix("path=")))
-        .map(|path| PathBuf::from(unescape(path)))
+        .map(|path| PathBuf::from(OsString::from_vec(percent::decode(path))))
         .collect()
-}
-
-/// `%20` and the like.
-fn unescape(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&first, after)) = rest.split_first() {
-        let digit = |at: usize| after.get(at).and_then(|&b| char::from(b).to_digit(16));
-        if let (b'%', Some(high), Some(low)) = (first, digit(0), digit(1)) {
-            bytes.push((high << 4 | low) as u8);
-            rest = &after[2..];
-        } else {
-            bytes.push(first);
-            rest = after;
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::DbusError;
 use super::wire::{Reader, Writer};
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+use crate::unix_socket;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -42,6 +42,9 @@ pub(crate) struct Connection {
     message: Vec<u8>,
     /// Bytes that came behind it.
     ahead: Vec<u8>,
+    /// Whether a silent peer gets a ping: one that read our first call together with the end of the authentication
+    /// looks at it only when more comes (sd-bus as a server, systemd 252).
+    nudge: bool,
 }
 
 /// What a message says in its header.
@@ -59,12 +62,16 @@ const ERROR: u8 = 3;
 const LARGEST_MESSAGE: usize = 32 << 20;
 /// Calls that are under way at once: the answers to more would not fit the socket's buffer.
 const WINDOW: usize = 32;
+/// How long a peer may be silent before it is pinged.
+const NUDGE: Duration = Duration::from_millis(50);
+/// A serial that no other call has.
+const PING_SERIAL: u32 = u32::MAX;
 
 impl Connection {
     /// Connects to a message bus and introduces us.
     pub(crate) fn bus(path: &Path, deadline: Instant) -> Result<Self, DbusError> {
         const BUS: &str = "org.freedesktop.DBus";
-        let mut connection = Self::peer(path, deadline)?;
+        let mut connection = Self::open(path, deadline, false)?;
         let hello =
             Call { destination: BUS, path: "/org/freedesktop/DBus", interface: BUS, member: "Hello", arguments: &[] };
         connection.call(&hello, |_| Some(()))?;
@@ -73,8 +80,12 @@ impl Connection {
 
     /// Connects to a service that listens itself, without a bus between.
     pub(crate) fn peer(path: &Path, deadline: Instant) -> Result<Self, DbusError> {
+        Self::open(path, deadline, true)
+    }
+
+    fn open(path: &Path, deadline: Instant, nudge: bool) -> Result<Self, DbusError> {
         let shown = path.display().to_string();
-        let stream = connect(path).map_err(|source| DbusError::Connect { path: shown.clone(), source })?;
+        let stream = unix_socket::connect(path).map_err(|source| DbusError::Connect { path: shown.clone(), source })?;
         let mut connection = Self {
             stream,
             path: shown,
@@ -83,6 +94,7 @@ impl Connection {
             writer: Writer::default(),
             message: Vec::new(),
             ahead: Vec::new(),
+            nudge,
         };
         connection.authenticate()?;
         Ok(connection)
@@ -190,16 +202,19 @@ impl Connection {
             let missing = (wanted - self.message.len()).max(4096);
             let start = self.message.len();
             self.message.resize(start + missing, 0);
-            let read = self
-                .stream
-                .set_read_timeout(Some(left(self.deadline)))
-                .and_then(|()| self.stream.read(&mut self.message[start..]));
+            let wait = if self.nudge { left(self.deadline).min(NUDGE) } else { left(self.deadline) };
+            let read =
+                self.stream.set_read_timeout(Some(wait)).and_then(|()| self.stream.read(&mut self.message[start..]));
             self.message.truncate(start + read.as_ref().map_or(0, |n| *n));
             match read {
                 Ok(0) => return Err(self.failed(std::io::ErrorKind::UnexpectedEof.into())),
                 Ok(_) => {}
                 Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
                 Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => {
+                    if self.nudge && Instant::now() < self.deadline {
+                        self.ping()?;
+                        continue;
+                    }
                     return Err(self.failed(std::io::ErrorKind::TimedOut.into()));
                 }
                 Err(e) => return Err(self.failed(e)),
@@ -207,19 +222,21 @@ impl Connection {
         }
     }
 
+    /// A call whose reply nobody waits for.
+    fn ping(&mut self) -> Result<(), DbusError> {
+        let ping =
+            Call { destination: "", path: "/", interface: "org.freedesktop.DBus.Peer", member: "Ping", arguments: &[] };
+        let bytes = self.writer.call(PING_SERIAL, &ping);
+        self.stream.write_all(bytes).map_err(|source| DbusError::Io {
+            action: "write to",
+            path: self.path.clone(),
+            source,
+        })
+    }
+
     fn failed(&self, source: std::io::Error) -> DbusError {
         DbusError::Io { action: "read from", path: self.path.clone(), source }
     }
-}
-
-/// A socket whose connect does not wait: a listener with a full queue is one that does not answer.
-fn connect(path: &Path) -> std::io::Result<UnixStream> {
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
-    rustix::net::connect(&socket, &SocketAddrUnix::new(path)?)?;
-    let stream = UnixStream::from(socket);
-    stream.set_nonblocking(false)?;
-    Ok(stream)
 }
 
 /// The time until the deadline; never none, which would mean to wait for ever.
@@ -358,6 +375,35 @@ mod tests {
         let error = Connection::bus(&path, begun + Duration::from_millis(100)).unwrap_err();
         assert!(begun.elapsed() < Duration::from_secs(2), "{error}");
         assert!(error.to_string().starts_with("authenticate with "), "{error}");
+    }
+
+    #[test]
+    fn a_peer_that_overlooks_the_first_call_is_nudged() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("private");
+        let listener = UnixListener::bind(&path).unwrap();
+        let peer = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut seen = Vec::new();
+            let mut buffer = [0; 4096];
+            let mut packets_after_begin = 0;
+            while packets_after_begin < 2 {
+                let n = stream.read(&mut buffer).unwrap();
+                assert!(n > 0, "the client gave up");
+                let greeted = seen.ends_with(b"\r\n");
+                seen.extend_from_slice(&buffer[..n]);
+                if !greeted && seen.ends_with(b"\r\n") {
+                    stream.write_all(b"OK 00\r\n").unwrap();
+                }
+                packets_after_begin += u32::from(seen.windows(4).any(|w| w == b"Ping" || w == b"Call"));
+            }
+            // The reply to serial 1, without a body.
+            stream.write_all(&[b'l', 2, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 8, 0, 0, 0, 5, 1, b'u', 0, 1, 0, 0, 0]).unwrap();
+        });
+        let mut connection = Connection::peer(&path, soon()).unwrap();
+        let call = Call { destination: "", path: "/", interface: "a.b", member: "Call", arguments: &[] };
+        connection.call(&call, |_| Some(())).unwrap();
+        peer.join().unwrap();
     }
 
     #[test]
