@@ -16,6 +16,11 @@ impl Buf {
     pub fn new() -> Self {
         Self::default()
     }
+
+    /// What the last read found.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
 }
 
 /// A path of the host; nothing is opened until it is read.

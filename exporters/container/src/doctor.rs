@@ -1,0 +1,141 @@
+//! `doctor`: what can be read here, and what to do about the rest.
+
+use crate::page::Options;
+use crate::program::Made;
+use crate::switches::Kind;
+use exporter::Part;
+use exposition::Page;
+use hostfs::Buf;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+/// Reads once and tells.
+pub(crate) fn run(mut made: Made) -> ExitCode {
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
+        return ExitCode::FAILURE;
+    };
+    let (report, good) = runtime.block_on(async {
+        let known = made.watch.refresh(Instant::now() + Duration::from_secs(10)).await;
+        let mut reader = made.reader;
+        let read = tokio::task::spawn_blocking(move || {
+            let mut part = Part::new();
+            let start = Instant::now();
+            reader.read(&known, &mut part);
+            (reader, known, part, start.elapsed())
+        });
+        let Ok((reader, known, part, took)) = read.await else { return ("reading panicked\n".to_owned(), false) };
+        made.reader = reader;
+        let mut report = Report::default();
+        engines(&mut report, &made.addresses, &known.version, known.containers.len());
+        let (hierarchies, cgroups) = made.reader.found();
+        if hierarchies.any() {
+            report.ok("cgroups", &format!("{}, {cgroups} found", hierarchies.version()));
+        } else {
+            let what = "no cgroup file system below sysfs: mount the host's /sys/fs/cgroup into this container";
+            report.fail("cgroups", what);
+        }
+        let seen = known.containers.iter().filter(|c| c.cgroups.is_some()).count();
+        if seen < known.containers.len() {
+            let what = format!(
+                "{seen} of {} containers' processes are visible: run with --pid=host (and --cgroupns=host on cgroup v2)",
+                known.containers.len()
+            );
+            report.warn("processes", &what);
+        } else {
+            report.ok("processes", &format!("{seen} of {seen} containers' processes are visible"));
+        }
+        files(&mut report, &made.options, &made.sources, &known.containers);
+        let samples = part.len();
+        let (_, conflicts) = Page::merge(vec![part]);
+        for conflict in conflicts.iter().take(3) {
+            report.fail("page", &conflict.to_string());
+        }
+        report.ok("scrape", &format!("{samples} samples in {:.1} ms", took.as_secs_f64() * 1e3));
+        (report.text, report.good)
+    });
+    let _ = std::io::stdout().write_all(report.as_bytes());
+    if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn engines(report: &mut Report, addresses: &[(String, Option<std::path::PathBuf>)], version: &str, containers: usize) {
+    let mut there = 0;
+    for (address, socket) in addresses {
+        match socket.as_ref().map(std::os::unix::net::UnixStream::connect) {
+            Some(Err(e)) if e.kind() == std::io::ErrorKind::NotFound => {
+                report.none("engine", &format!("{address}: not there"))
+            }
+            Some(Err(e)) => {
+                report.fail(
+                    "engine",
+                    &format!("{address}: {e}: run as root or in the socket's group, or use a socket proxy"),
+                );
+            }
+            _ => {
+                there += 1;
+                report.ok("engine", &format!("{address}: there"));
+            }
+        }
+    }
+    if there == 0 {
+        report.warn("metadata", "no engine: cgroups are shown by id, without names, images and labels");
+    } else if version.is_empty() && containers == 0 {
+        report.warn("metadata", "an engine is there and has not answered");
+    } else {
+        report.ok("metadata", &format!("{containers} containers, engine version {version:?}"));
+    }
+}
+
+fn files(
+    report: &mut Report,
+    options: &Options,
+    sources: &hostfs::Sources,
+    containers: &[std::sync::Arc<crate::engine::Container>],
+) {
+    let mut buf = Buf::new();
+    if options.switches.on(Kind::Disk)
+        && let Some(folder) = containers.iter().find_map(|c| c.folders.first())
+    {
+        match sources.rootfs(folder).entries() {
+            Ok(_) => report.ok("disk", "writable layers can be walked"),
+            Err(e) => report.warn(
+                "disk",
+                &format!("{e}: container_fs_usage_bytes needs the engine's folder read-only below --path.rootfs, and root or CAP_DAC_READ_SEARCH"),
+            ),
+        }
+    }
+    if options.switches.on(Kind::Pressure) {
+        match sources.proc("pressure/cpu").read(&mut buf) {
+            Ok(_) => report.ok("pressure", "the kernel counts stalls"),
+            Err(_) => report.none("pressure", "this kernel does not count stalls (CONFIG_PSI, psi=1)"),
+        }
+    }
+}
+
+#[derive(Default)]
+struct Report {
+    text: String,
+    failed: bool,
+    good: bool,
+}
+
+impl Report {
+    fn line(&mut self, mark: &str, what: &str, text: &str) {
+        let _ = writeln!(self.text, "{mark:<5}{what:<12}{text}");
+        self.good = !self.failed;
+    }
+    fn ok(&mut self, what: &str, text: &str) {
+        self.line("ok", what, text);
+    }
+    fn none(&mut self, what: &str, text: &str) {
+        self.line("-", what, text);
+    }
+    fn warn(&mut self, what: &str, text: &str) {
+        self.line("warn", what, text);
+    }
+    fn fail(&mut self, what: &str, text: &str) {
+        self.failed = true;
+        self.line("FAIL", what, text);
+    }
+}
