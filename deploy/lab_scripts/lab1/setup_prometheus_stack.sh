@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Step 1 of the lab: Prometheus, the exporters, nginx and the database. Safe to run again. --lang ko|en
+set -uo pipefail
+# shellcheck source=deploy/lab_scripts/lab1/words.sh
+source "$(dirname -- "${BASH_SOURCE[0]}")/words.sh"
+
+say "Starting Prometheus, the exporters, nginx and the database …" "Prometheus, 익스포터, nginx, 데이터베이스를 시작합니다 …"
+services=(prometheus node-exporter cadvisor mysql-exporter nginx-exporter custom-exporter log-exporter alertmanager webhook nginx-proxy mysql-wordpress load load-sql keeper)
+compose up -d --wait --wait-timeout 300 "${up_options[@]}" "${services[@]}" || {
+  compose ps -a
+  die "not every container came up" "올라오지 못한 컨테이너가 있습니다"
+}
+within 60 targets_up || {
+  get "$prometheus/api/v1/targets?state=active" | jq -r '.data.activeTargets[] | select(.health != "up") | "  \(.labels.job): \(.lastError)"'
+  die "not every target is up" "올라오지 못한 타깃이 있습니다"
+}
+get "$prometheus/api/v1/targets?state=active" | jq -r '.data.activeTargets[] | "  \(.health)  \(.labels.job)  \(.scrapeUrl)"' | sort
+say "Prometheus: $prometheus   next: ./setup_grafana_dashboard.sh" "Prometheus: $prometheus   다음: ./setup_grafana_dashboard.sh"
