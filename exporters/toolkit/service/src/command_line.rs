@@ -284,6 +284,10 @@ mod tests {
         );
         assert_eq!(given.texts("texts"), ["x", "y"]);
         assert_eq!((given.integer("number"), given.duration("wait")), (-3, Duration::from_mins(1)));
+        assert_eq!(
+            (flags(&["--number=40.9"]).integer("number"), flags(&["--number=1e2"]).integer("number")),
+            (40, 100)
+        );
         assert!(given.regex("match").is_some_and(|r| r.is_match(b"ab") && !r.is_match(b"ba")));
     }
 

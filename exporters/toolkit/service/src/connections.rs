@@ -56,6 +56,19 @@ pub(crate) struct Connections {
 struct Open {
     next: u64,
     slots: BTreeMap<u64, Arc<Slot>>,
+    /// The most connections since the heap was trimmed.
+    peak: usize,
+}
+
+impl Open {
+    /// Whether a flood is over, whose memory can be given back.
+    fn ebbed(&mut self) -> bool {
+        let over = self.peak >= FLOOD && self.slots.len() < self.peak / 4;
+        if over {
+            self.peak = self.slots.len();
+        }
+        over
+    }
 }
 
 /// What one connection is doing.
@@ -131,6 +144,7 @@ impl Connections {
         let id = open.next;
         open.next += 1;
         open.slots.insert(id, Arc::clone(&slot));
+        open.peak = open.peak.max(open.slots.len());
         drop(open);
         if left == 0 {
             self.changed.notify_waiters();
@@ -153,13 +167,24 @@ impl Connections {
         let tick = (header.min(idle).min(write_stall) / 4).clamp(Duration::from_millis(10), Duration::from_secs(5));
         loop {
             let changed = self.changed.notified();
-            if self.lock().slots.is_empty() {
+            if self.sweep() {
                 changed.await;
             } else {
                 tokio::time::sleep(tick).await;
             }
-            self.lock().slots.values().filter(|s| s.overdue(&self.limits)).for_each(|s| s.abort());
         }
+    }
+
+    /// Closes what is overdue; whether no connection is open.
+    fn sweep(&self) -> bool {
+        let mut open = self.lock();
+        open.slots.values().filter(|s| s.overdue(&self.limits)).for_each(|s| s.abort());
+        let (empty, ebbed) = (open.slots.is_empty(), open.ebbed());
+        drop(open);
+        if ebbed {
+            crate::sys::trim_heap();
+        }
+        empty
     }
 
     /// Returns once no connection is open.
@@ -356,6 +381,8 @@ fn millis(duration: Duration) -> u64 {
 
 /// How long a client may go on sending after we have closed our end.
 const CLOSING: Duration = Duration::from_secs(2);
+/// So many connections leave enough behind to be worth a walk through the heap.
+const FLOOD: usize = 64;
 
 #[cfg(test)]
 mod tests {
@@ -380,6 +407,17 @@ mod tests {
         assert!(table.admit().is_none(), "answers under way are not given up");
         drop((busy, both_busy));
         assert!(table.admit().is_some());
+    }
+
+    #[test]
+    fn a_flood_is_over_once() {
+        let table = table(512);
+        let mut places: Vec<_> = (0..100).map(|_| table.admit().unwrap()).collect();
+        assert!(!table.lock().ebbed());
+        places.truncate(10);
+        assert!(table.lock().ebbed());
+        places.clear();
+        assert!(!table.lock().ebbed());
     }
 
     #[test]

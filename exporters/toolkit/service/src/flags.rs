@@ -1,7 +1,7 @@
 //! Flags are data: parser, `--help`, documentation tables and shell completion all come from slices of [`Flag`].
 
 use crate::duration::parse_duration;
-use regex::bytes::Regex;
+use regex::bytes::{Regex, RegexBuilder};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -126,7 +126,7 @@ impl Flags {
     }
     /// A whole number.
     pub fn integer(&self, name: &str) -> i64 {
-        self.text(name).parse().unwrap_or_default()
+        whole(self.text(name)).unwrap_or_default()
     }
     /// A decimal number.
     pub fn float(&self, name: &str) -> f64 {
@@ -135,7 +135,7 @@ impl Flags {
     /// A compiled regular expression, unanchored as written, matching bytes; `None` when empty.
     pub fn regex(&self, name: &str) -> Option<Regex> {
         let source = self.text(name);
-        if source.is_empty() { None } else { Regex::new(source).ok() }
+        if source.is_empty() { None } else { parse_regex(source).ok() }
     }
 
     fn held(&self, name: &str) -> Option<&Held> {
@@ -219,11 +219,11 @@ fn check(flag: &Flag, text: &str) -> Result<(), String> {
     let name = flag.name;
     match flag.kind {
         FlagKind::Bool | FlagKind::Text | FlagKind::Texts => Ok(()),
-        FlagKind::Regex => Regex::new(text)
-            .map(drop)
-            .map_err(|e| format!("flag '--{name}': bad regular expression {text:?}: {}", last_line(&e))),
+        FlagKind::Regex => {
+            parse_regex(text).map(drop).map_err(|e| format!("flag '--{name}': bad regular expression {text:?}: {e}"))
+        }
         FlagKind::Duration => parse_duration(text).map(drop).map_err(|e| format!("flag '--{name}': {e}")),
-        FlagKind::Integer => text.parse::<i64>().map(drop).map_err(|_| not_a_number(name, text)),
+        FlagKind::Integer => whole(text).map(drop).ok_or_else(|| not_a_number(name, text)),
         FlagKind::Float => text.parse::<f64>().map(drop).map_err(|_| not_a_number(name, text)),
         FlagKind::Choice(words) if words.contains(&text) => Ok(()),
         FlagKind::Choice(_) if name == "log.level" => Err(format!("unrecognized log level {text}")),
@@ -232,13 +232,44 @@ fn check(flag: &Flag, text: &str) -> Result<(), String> {
     }
 }
 
+/// kingpin reads whole numbers as decimal ones and cuts them.
+fn whole(text: &str) -> Option<i64> {
+    text.parse().ok().or_else(|| text.parse::<f64>().ok().filter(|n| n.is_finite()).map(|n| n as i64))
+}
+
 fn not_a_number(name: &str, text: &str) -> String {
     format!("flag '--{name}': parsing {text:?}: invalid syntax")
 }
 
-/// The regex crate draws its errors over several lines, the reason being the last one.
-fn last_line(error: &regex::Error) -> String {
-    let text = error.to_string();
-    let line = text.lines().last().unwrap_or_default();
-    line.strip_prefix("error: ").unwrap_or(line).to_owned()
+/// Compiles a regular expression, unanchored, matching bytes; the error is one line.
+pub fn parse_regex(source: &str) -> Result<Regex, String> {
+    // Case folding of all alphabets is left out of our binaries: `(?i)` then folds ASCII, which is what names consist of.
+    let compiled = Regex::new(source).or_else(|e| RegexBuilder::new(source).unicode(false).build().map_err(|_| e));
+    compiled.map_err(|e| {
+        // The crate draws its errors over several lines, the reason being the last one.
+        let text = e.to_string();
+        let line = text.lines().last().unwrap_or_default();
+        line.strip_prefix("error: ").unwrap_or(line).to_owned()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn regular_expressions_that_users_have_compile() {
+        for (source, text, matches) in [
+            ("^(dm-|sr)", "sr0", true),
+            ("(?i)^ETH", "eth0", true),
+            ("^[é]$", "é", true),
+            (r"^\d+$", "12", true),
+            ("^.$", "한", true),
+            ("a", "b", false),
+        ] {
+            assert_eq!(parse_regex(source).unwrap().is_match(text.as_bytes()), matches, "{source}");
+        }
+        assert_eq!(parse_regex("a(").unwrap_err(), "unclosed group");
+        assert!(!parse_regex("(?i)[").unwrap_err().contains('\n'));
+    }
 }

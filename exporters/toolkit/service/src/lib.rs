@@ -33,7 +33,7 @@ pub use app::{App, ReadyFn, Setup, StartError};
 pub use body::BodyTooSlow;
 pub use connections::Limits;
 pub use duration::{DurationError, parse_duration};
-pub use flags::{Flag, FlagKind, Flags};
+pub use flags::{Flag, FlagKind, Flags, parse_regex};
 pub use gate::Peer;
 pub use landing::{Landing, StateFn, escape};
 pub use listen::{Address, ListenError, Listener};

@@ -28,6 +28,7 @@ where
     let flags = match program.parse(std::env::args_os(), &|name| std::env::var(name).ok()) {
         Asked::Serve(flags) => flags,
         Asked::Command(command, flags, operands) => {
+            Logs::from_flags(&flags).install();
             notices(&flags);
             return (command.run)(&flags, &operands);
         }
