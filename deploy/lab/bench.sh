@@ -9,7 +9,7 @@ there() { find "$root/tests/bench" -maxdepth 1 -type f -perm -u+x 2>/dev/null | 
 [ $# -ge 1 ] || die "bench needs a service; there are: $(there)" "bench에는 서비스가 필요합니다. 있는 것: $(there)"
 service=$(canonical "$1")
 shift
-for file in "$root/tests/bench/$service" "$root/tests/bench/$service.sh" "$root/tests/bench/${service%-exporter}.sh"; do
-  [ ! -x "$file" ] || exec "$file" "$@"
+for file in "$root/tests/bench/$service" "$root/tests/bench/$service.sh" "$root/tests/bench/${service%-exporter}" "$root/tests/bench/${service%-exporter}.sh"; do
+  [ ! -f "$file" ] || [ ! -x "$file" ] || exec "$file" "$@"
 done
 die "there is no benchmark of '$service'; there are: $(there)" "'$service' 벤치마크는 없습니다. 있는 것: $(there)"
