@@ -126,7 +126,7 @@ fn walk(sources: &Sources, folders: &[PathBuf], volumes: &[Volume]) -> Option<Fo
 
 /// The most that one folder may take, and one round of all.
 const LONGEST_WALK: Duration = Duration::from_secs(10);
-const LONGEST_ROUND: Duration = Duration::from_secs(60);
+const LONGEST_ROUND: Duration = Duration::from_mins(1);
 /// A walk may take this part of the time.
 const REST: u32 = 50;
 /// Failures are tried again at least so often.

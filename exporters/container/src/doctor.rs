@@ -64,7 +64,7 @@ fn engines(report: &mut Report, addresses: &[(String, Option<std::path::PathBuf>
     for (address, socket) in addresses {
         match socket.as_ref().map(std::os::unix::net::UnixStream::connect) {
             Some(Err(e)) if e.kind() == std::io::ErrorKind::NotFound => {
-                report.none("engine", &format!("{address}: not there"))
+                report.none("engine", &format!("{address}: not there"));
             }
             Some(Err(e)) => {
                 report.fail(

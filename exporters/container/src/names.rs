@@ -10,7 +10,7 @@ pub(crate) fn container_id(path: &[u8]) -> Option<&str> {
         Some((runtime, id)) => (Some(runtime), id),
         None => (None, bare),
     };
-    if runtime.is_some_and(|r| r.ends_with("conmon")) || name.ends_with(".slice") {
+    if runtime.is_some_and(|r| r.ends_with("conmon")) || last.ends_with(b".slice") {
         return None;
     }
     if is_id(id) {

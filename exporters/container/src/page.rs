@@ -23,6 +23,7 @@ pub(crate) const FAMILIES: &[Desc] = &[SCRAPE_ERROR];
 
 /// What a reading is to show.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(crate) struct Options {
     pub(crate) switches: Switches,
     /// Only the root and containers.
@@ -298,7 +299,7 @@ impl One<'_> {
             processes::states(&mut s, &pids, out);
         }
         self.disks(&mut s, out);
-        self.network(&s.cgroup.process, s.at.sources, s.buf, out);
+        self.network(s.cgroup.process.as_ref(), s.at.sources, s.buf, out);
     }
 
     fn disks(&self, s: &mut Subject<'_>, out: &mut Out<'_>) {
@@ -321,11 +322,11 @@ impl One<'_> {
         }
     }
 
-    fn network(&self, found: &Option<Process>, sources: &Sources, buf: &mut Buf, out: &mut Out<'_>) {
+    fn network(&self, found: Option<&Process>, sources: &Sources, buf: &mut Buf, out: &mut Out<'_>) {
         let pid = if self.path == b"/" {
             Some(1)
         } else {
-            let process = self.container.and_then(|c| c.process.as_ref()).or(found.as_ref());
+            let process = self.container.and_then(|c| c.process.as_ref()).or(found);
             process
                 .filter(|p| {
                     let owner = p.network.and_then(|n| self.host.owners.get(&n));

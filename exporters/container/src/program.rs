@@ -154,9 +154,6 @@ fn settle(flags: &mut Flags) -> Result<(), String> {
             return Err(format!("--{name} is not supported: put the users into the file that --web.config.file names"));
         }
     }
-    for (list, flag) in [(OFF_BY_DEFAULT, &DISABLE_METRICS)] {
-        debug_assert_eq!(flag.default, list);
-    }
     if flags.given(PORT.name) || flags.given(LISTEN_IP.name) {
         if flags.given(LISTEN) {
             return Err(format!("--{} and --{} do not go with --{LISTEN}", PORT.name, LISTEN_IP.name));

@@ -82,12 +82,13 @@ impl Shared {
         let mut waiting = lock(&self.waiting).take().unwrap_or_default();
         match read {
             Ok(part) => {
+                // One whose scraper has hung up takes nothing.
                 let last = waiting.pop();
                 for sender in waiting {
                     let _ = sender.send(part.clone());
                 }
-                if let Some(Err(unread)) = last.map(|l| l.send(part)) {
-                    drop(unread);
+                if let Some(last) = last {
+                    let _ = last.send(part);
                 }
             }
             Err(e) => tracing::error!(err = %e, "reading the cgroups panicked"),

@@ -96,12 +96,13 @@ fn bit(kind: Kind) -> u32 {
 
 fn parse(list: &str) -> Result<u32, String> {
     let words = list.split(',').map(str::trim).filter(|w| !w.is_empty());
-    words.into_iter().try_fold(0, |set, word| match WORDS.iter().find(|w| w.0 == word) {
-        Some((_, kind)) => Ok(set | bit(*kind)),
-        None => {
-            let known: Vec<&str> = WORDS.iter().map(|w| w.0).collect();
-            Err(format!("unsupported metric {word:?} specified, expected some of {}", known.join(",")))
-        }
+    let unknown = |word: &str| {
+        let known: Vec<&str> = WORDS.iter().map(|w| w.0).collect();
+        format!("unsupported metric {word:?} specified, expected some of {}", known.join(","))
+    };
+    words.into_iter().try_fold(0, |set, word| {
+        let found = WORDS.iter().find(|w| w.0 == word).ok_or_else(|| unknown(word))?;
+        Ok(set | bit(found.1))
     })
 }
 

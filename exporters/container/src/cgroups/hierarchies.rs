@@ -122,7 +122,7 @@ fn below(sys: &Path, mount_point: &[u8]) -> PathBuf {
 }
 
 /// The path of a process in one hierarchy, from `/proc/PID/cgroup`.
-pub(crate) fn path_in<'t>(table: &'t [u8], controller: Controller) -> Option<&'t [u8]> {
+pub(crate) fn path_in(table: &[u8], controller: Controller) -> Option<&[u8]> {
     scan::lines(table).find_map(|line| {
         let mut parts = line.splitn(3, |&b| b == b':');
         let (number, controllers, path) = (parts.next()?, parts.next()?, parts.next()?);

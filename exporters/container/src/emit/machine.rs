@@ -42,7 +42,7 @@ pub(crate) const TOPOLOGY_FAMILIES: &[Desc] = &[CACHE, SIBLINGS, NODE_MEMORY, NO
 /// What hardly ever changes.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Machine {
-    machine_id: String,
+    id: String,
     system_uuid: String,
     boot_id: String,
     kernel: String,
@@ -101,7 +101,7 @@ impl Machine {
         let kernel = text(sources.proc("sys/kernel/osrelease")).unwrap_or_default();
         let os = ["etc/os-release", "usr/lib/os-release"].iter().find_map(|p| text(sources.rootfs(p)));
         let mut machine = Self {
-            machine_id,
+            id: machine_id,
             system_uuid,
             boot_id,
             kernel,
@@ -198,7 +198,7 @@ impl Machine {
         out.fact(&SCRAPE_ERROR, u64::from(self.failed));
         let mut out = out.with(&[
             ("boot_id", self.boot_id.as_bytes()),
-            ("machine_id", self.machine_id.as_bytes()),
+            ("machine_id", self.id.as_bytes()),
             ("system_uuid", self.system_uuid.as_bytes()),
         ]);
         let cores: BTreeSet<(u64, u64)> = self.cpus.values().map(|c| (c.package, c.core)).collect();

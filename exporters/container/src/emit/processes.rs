@@ -119,7 +119,9 @@ impl Schedule {
             }
         }
         let mut sum = self.ended;
-        now.values().for_each(|n| add(&mut sum, n));
+        for numbers in now.values() {
+            add(&mut sum, numbers);
+        }
         self.living = now;
         sum
     }

@@ -8,12 +8,14 @@ use std::collections::BTreeMap;
 
 /// `GET /version`.
 #[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
+#[serde(default)]
 pub(crate) struct Version {
-    pub(crate) version: String,
-    pub(crate) api_version: String,
+    #[serde(rename = "Version")]
+    pub(crate) engine: String,
+    #[serde(rename = "ApiVersion")]
+    pub(crate) newest: String,
     #[serde(rename = "MinAPIVersion")]
-    pub(crate) min_api_version: String,
+    pub(crate) oldest: String,
 }
 
 /// One container of `GET /containers/json`.

@@ -148,12 +148,12 @@ impl Engine {
     async fn agree(&self, deadline: Instant) -> Result<String, ApiError> {
         let body = match self.get_with("", "/version", deadline).await {
             // A socket proxy that lets only containers through: unversioned paths mean the engine's own version.
-            Err(ApiError::Status { status: 403 | 404 | 405, .. }) => axum::body::Bytes::new(),
+            Err(ApiError::Status { status: 403..=405, .. }) => axum::body::Bytes::new(),
             other => other?,
         };
         let version: Version = serde_json::from_slice(&body).unwrap_or_default();
-        let api = choose(&version.api_version, &version.min_api_version);
-        *self.agreed() = Some(Agreed { api: api.clone(), version: version.version });
+        let api = choose(&version.newest, &version.oldest);
+        *self.agreed() = Some(Agreed { api: api.clone(), version: version.engine });
         Ok(api)
     }
 

@@ -227,15 +227,14 @@ fn uptime_at_most(status: &str) -> Option<i64> {
         count => count.parse::<i64>().ok()?,
     };
     let unit = match words.next()?.trim_end_matches('s') {
-        "second" => 1,
+        // "Less than a second" counts "a".
+        "second" | "a" | "an" => 1,
         "minute" => 60,
         "hour" => 3600,
         "day" => 86_400,
         "week" => 7 * 86_400,
         "month" => 31 * 86_400,
         "year" => 366 * 86_400,
-        // "Less than a second".
-        "a" | "an" => 1,
         _ => return None,
     };
     // Docker rounds, and says "week" from 14 days on.

@@ -138,14 +138,13 @@ impl Watched {
         let mut unknown = Vec::new();
         let mut containers = Vec::with_capacity(list.len());
         for listed in &list {
-            match old.get(&*listed.id).filter(|c| c.is_still(listed, now, &mut buf)) {
-                Some(known) => containers.push(Arc::clone(known)),
-                None => {
-                    unknown.push(listed.id.clone().into_owned());
-                    // Until it is inspected: name, image and labels, and the cgroup by its name.
-                    containers.push(Arc::new(Container::new(listed, None, &self.labelling, &self.sources, &mut buf)));
-                }
+            if let Some(known) = old.get(&*listed.id).filter(|c| c.is_still(listed, now, &mut buf)) {
+                containers.push(Arc::clone(known));
+                continue;
             }
+            unknown.push(listed.id.clone().into_owned());
+            // Until it is inspected: name, image and labels, and the cgroup by its name.
+            containers.push(Arc::new(Container::new(listed, None, &self.labelling, &self.sources, &mut buf)));
         }
         *lock(&self.containers) = containers;
         Ok(unknown)
