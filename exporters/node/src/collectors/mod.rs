@@ -6,6 +6,7 @@ pub(crate) mod bcachefs;
 pub(crate) mod bonding;
 pub(crate) mod btrfs;
 pub(crate) mod buddyinfo;
+pub(crate) mod cgroup_slices;
 pub(crate) mod cgroups;
 pub(crate) mod conntrack;
 pub(crate) mod cpu;
@@ -48,6 +49,7 @@ pub(crate) mod pcidevice;
 pub(crate) mod perf;
 pub(crate) mod powersupplyclass;
 pub(crate) mod pressure;
+pub(crate) mod process_groups;
 pub(crate) mod processes;
 pub(crate) mod qdisc;
 pub(crate) mod rapl;
@@ -55,6 +57,7 @@ pub(crate) mod runit;
 pub(crate) mod schedstat;
 pub(crate) mod selinux;
 pub(crate) mod slabinfo;
+pub(crate) mod smart;
 pub(crate) mod sockstat;
 pub(crate) mod softirqs;
 pub(crate) mod softnet;
@@ -91,6 +94,7 @@ pub(crate) const ALL: &[Entry] = &[
     bonding::BONDING,
     btrfs::BTRFS,
     buddyinfo::BUDDYINFO,
+    cgroup_slices::CGROUP_SLICES,
     cgroups::CGROUPS,
     conntrack::CONNTRACK,
     cpu::CPU,
@@ -133,6 +137,7 @@ pub(crate) const ALL: &[Entry] = &[
     perf::PERF,
     powersupplyclass::POWERSUPPLYCLASS,
     pressure::PRESSURE,
+    process_groups::PROCESS_GROUPS,
     processes::PROCESSES,
     qdisc::QDISC,
     rapl::RAPL,
@@ -140,6 +145,7 @@ pub(crate) const ALL: &[Entry] = &[
     schedstat::SCHEDSTAT,
     selinux::SELINUX,
     slabinfo::SLABINFO,
+    smart::SMART,
     sockstat::SOCKSTAT,
     softirqs::SOFTIRQS,
     softnet::SOFTNET,
