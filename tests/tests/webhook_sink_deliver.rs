@@ -1,4 +1,5 @@
 //! Passing on: stand-ins that answer as the providers document, outages, kills and hostile labels.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::format_push_string)] // tests fail by panic
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};

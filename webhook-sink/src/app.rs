@@ -7,7 +7,6 @@ use prometheus_client::registry::Registry;
 use service::{App, Flag, Program, Setup, StartError};
 
 use crate::api::{self, Api};
-use crate::deliver;
 use crate::deliver::config::Config;
 use crate::deliver::route::Routing;
 use crate::index::{Follow, Indexer};
@@ -16,6 +15,8 @@ use crate::page;
 use crate::print::{PRINT, Printer};
 use crate::receive::{MAX_BODY, MAX_BUFFERED, Receiver};
 use crate::store::Store;
+use crate::upkeep::{RETENTION_SIZE, RETENTION_TIME, STALE_AFTER, Upkeep};
+use crate::{commands, deliver};
 
 /// `--storage.path`.
 pub(crate) const STORAGE_PATH: Flag =
@@ -27,6 +28,8 @@ pub(crate) const CONFIG: Flag = Flag::text(
     "",
     "YAML file with targets, routes, templates and watchdogs; without it nothing is passed on.",
 );
+/// `--config.check`.
+pub(crate) const CHECK: Flag = Flag::switch("config.check", "Check --config.file and end.");
 /// `--web.admin-token-file`.
 pub(crate) const ADMIN_TOKEN: Flag = Flag::text(
     "web.admin-token-file",
@@ -42,7 +45,19 @@ pub(crate) fn program() -> Program {
         "Receives Alertmanager's webhooks, loses none, shows what happened and passes it on.",
         ":5000",
     )
-    .flags([&CONFIG, &STORAGE_PATH, &ADMIN_TOKEN, &MAX_BODY, &MAX_BUFFERED, &PRINT]);
+    .flags([
+        &CONFIG,
+        &CHECK,
+        &STORAGE_PATH,
+        &RETENTION_TIME,
+        &RETENTION_SIZE,
+        &STALE_AFTER,
+        &ADMIN_TOKEN,
+        &MAX_BODY,
+        &MAX_BUFFERED,
+        &PRINT,
+    ]);
+    program.commands = commands::all();
     program.workers = 2;
     program
 }
@@ -57,6 +72,10 @@ pub(crate) fn start(setup: &Setup) -> Result<App, StartError> {
         "" => Config::default(),
         file => Config::read(Path::new(file)).map_err(|e| StartError::new(format!("--config.file: {e}")))?,
     };
+    if flags.on(CHECK.name) {
+        tracing::info!(targets = config.targets.len(), routes = config.routes.len(), "the configuration is good");
+        std::process::exit(0);
+    }
     let config = Arc::new(config);
     let follow: Vec<Box<dyn Follow>> =
         vec![Box::new(Arc::clone(&metrics)), Box::new(Routing::new(Arc::clone(&config)))];
@@ -68,6 +87,7 @@ pub(crate) fn start(setup: &Setup) -> Result<App, StartError> {
     let closing = store.clone();
     let token = Some(flags.text(ADMIN_TOKEN.name)).filter(|t| !t.is_empty()).map(PathBuf::from);
     let api = Api::new(store.clone(), setup.shutdown.clone(), Arc::clone(&config), token);
+    tokio::spawn(Upkeep::of(flags).run(store.clone(), setup.shutdown.clone()));
     deliver::start(&config, &store, &metrics, &setup.shutdown, &api.wake);
     tokio::spawn(Arc::clone(&metrics).follow(store.clone(), setup.shutdown.clone()));
     let router = Receiver::new(flags, store, metrics, printer)

@@ -2,6 +2,7 @@
 mod api;
 mod app;
 mod clock;
+mod commands;
 mod deliver;
 mod history;
 mod index;
@@ -12,6 +13,7 @@ mod page;
 mod print;
 mod receive;
 mod store;
+mod upkeep;
 
 fn main() -> std::process::ExitCode {
     service::run(app::program(), app::start)

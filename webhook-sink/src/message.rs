@@ -141,10 +141,17 @@ impl Pairs<'_> {
         self.0.iter().map(|(n, v)| (&*n.0, &*v.0))
     }
 
-    /// A JSON object, keys as sent.
+    /// A JSON object, keys as sent; a value that is too long for any page is clipped. The raw body keeps it whole.
     pub(crate) fn json(&self) -> String {
-        let map: serde_json::Map<String, serde_json::Value> =
-            self.iter().map(|(n, v)| (n.to_owned(), v.into())).collect();
+        let mut map = serde_json::Map::new();
+        for (name, value) in self.iter() {
+            let mut end = value.len().min(VALUE_MAX);
+            while !value.is_char_boundary(end) {
+                end -= 1;
+            }
+            let kept = if end < value.len() { format!("{}…", &value[..end]) } else { value.to_owned() };
+            map.insert(name.to_owned(), kept.into());
+        }
         serde_json::Value::Object(map).to_string()
     }
 }
@@ -320,6 +327,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for Pairs<'a> {
     }
 }
 
+/// Bytes of one value that are kept in the index.
+const VALUE_MAX: usize = 16 << 10;
 /// As deep as serde_json itself would go.
 const DEPTH_MAX: usize = 128;
 /// A body of nothing but six-byte pairs would otherwise take eight times its size in memory.

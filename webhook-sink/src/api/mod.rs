@@ -53,6 +53,7 @@ pub(crate) fn router(api: Api) -> Router {
         .route("/api/v1/labels", get(alerts::labels))
         .route("/api/v1/audit", get(outbox::audit_log))
         .route("/api/v1/deliveries/{id}/replay", post(outbox::replay_one))
+        .route("/api/v1/openapi.json", get(openapi))
         .route("/api/v1/outbox", get(outbox::list))
         .route("/api/v1/outbox/{id}/drop", post(outbox::drop_one))
         .route("/api/v1/outbox/{id}/retry", post(outbox::retry))
@@ -61,6 +62,10 @@ pub(crate) fn router(api: Api) -> Router {
         .route("/api/v1/stats", get(alerts::numbers))
         .route("/api/v1/stream", get(stream::events))
         .with_state(api)
+}
+
+async fn openapi() -> impl axum::response::IntoResponse {
+    ([(axum::http::header::CONTENT_TYPE, "application/json")], include_str!("../../assets/openapi.json"))
 }
 
 /// Live connections at a time; the rest of the connections is left to senders.

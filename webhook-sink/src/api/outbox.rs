@@ -122,11 +122,8 @@ pub(super) async fn from_page(
     admin: Admin,
     Path((id, action)): Path<(i64, String)>,
 ) -> Result<Redirect, Problem> {
-    match action.as_str() {
-        "retry" => change(&api, admin, id, "retry").await?,
-        "drop" => change(&api, admin, id, "drop").await?,
-        _ => return Err(Problem::absent("action")),
-    };
+    let action = ["retry", "drop"].into_iter().find(|a| *a == action).ok_or_else(|| Problem::absent("action"))?;
+    let _ = change(&api, admin, id, action).await?;
     Ok(Redirect::to("/outbox"))
 }
 

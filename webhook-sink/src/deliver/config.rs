@@ -233,6 +233,7 @@ impl Target {
 }
 
 impl Kind {
+    /// The type as the file spells it.
     pub(crate) fn of(name: &str) -> Option<Self> {
         serde_json::from_value(name.into()).ok()
     }

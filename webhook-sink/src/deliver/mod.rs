@@ -22,7 +22,7 @@ use crate::api::outbox::Wake;
 use crate::metrics::Metrics;
 use crate::store::Store;
 use config::Config;
-pub(crate) use provider::Outcome;
+pub(crate) use provider::{Outcome, limit};
 
 /// Starts a worker for each target, and the watch over what must keep coming.
 pub(crate) fn start(config: &Arc<Config>, store: &Store, metrics: &Arc<Metrics>, shutdown: &Shutdown, wake: &Wake) {

@@ -29,16 +29,14 @@ pub(crate) enum Outcome {
 }
 
 /// Characters that a provider takes in the text that we fill.
-pub(super) fn limit(kind: Kind) -> usize {
+pub(crate) fn limit(kind: Kind) -> usize {
     match kind {
         // A section or attachment of Slack; longer ones are folded or refused.
         Kind::Slack | Kind::SlackBot => 2900,
         // Description of an embed: 4096.
         Kind::Discord => 4000,
-        // 4096 after entities are parsed.
-        Kind::Telegram => 3900,
-        // 4096 characters of text.
-        Kind::GoogleChat => 3900,
+        // Telegram: 4096 after entities are parsed; Google Chat: 4096 characters of text.
+        Kind::Telegram | Kind::GoogleChat => 3900,
         // The whole payload at most 28 KB, in bytes: room for three-byte characters.
         Kind::Teams => 7000,
         Kind::Mattermost => 16_000,

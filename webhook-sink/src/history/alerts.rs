@@ -6,7 +6,7 @@ use super::{label, object};
 use crate::clock::Nanos;
 use crate::index::{EpisodeState, search, severity_name};
 use crate::matcher::Matcher;
-use crate::store::sql::{Arg, Connection, Dialect, Row, StoreError, args};
+use crate::store::sql::{Arg, Connection, Row, StoreError, args};
 
 /// One episode as it is shown.
 #[derive(Clone, Debug)]
@@ -83,11 +83,11 @@ pub(crate) fn find(db: &mut dyn Connection, filter: &Filter) -> Result<Found, St
             db.int("SELECT id FROM episodes WHERE first_ns <= ?1 ORDER BY first_ns DESC LIMIT 1", args![to.0])?;
         before = before.min(newest.map_or(0, |id| id + 1));
     }
-    let search = search::condition(db.dialect(), 3, &words);
-    let from = match (&search, db.dialect()) {
-        (Some(_), Dialect::Sqlite) => "search s CROSS JOIN episodes e ON e.id = s.rowid",
-        (Some(_), Dialect::Postgres) => "search s JOIN episodes e ON e.id = s.rowid",
-        (None, _) => "episodes e",
+    let search = search::condition(3, &words);
+    let from = match &search {
+        // In this order the search gives its rows newest first, and the first page ends it.
+        Some(_) => "search s CROSS JOIN episodes e ON e.id = s.rowid",
+        None => "episodes e",
     };
     let key = if search.is_some() { "s.rowid" } else { "e.id" };
     let states = match filter.states.as_slice() {
@@ -187,10 +187,6 @@ pub(crate) fn touches(db: &mut dyn Connection, episode: i64, limit: i64) -> Resu
 impl Alert {
     pub(crate) fn label(&self, name: &str) -> Option<&str> {
         label(&self.labels, name)
-    }
-
-    pub(crate) fn annotation(&self, name: &str) -> Option<&str> {
-        label(&self.annotations, name)
     }
 
     pub(crate) fn name(&self) -> &str {

@@ -66,11 +66,6 @@ pub(crate) fn list(db: &mut dyn Connection, all: bool, limit: i64, offset: i64) 
     db.all(&sql, args![limit, offset], make)
 }
 
-/// One group.
-pub(crate) fn one(db: &mut dyn Connection, id: i64) -> Result<Option<Group>, StoreError> {
-    db.first(&format!("SELECT {COLUMNS} WHERE g.id = ?1"), args![id], make)
-}
-
 impl Group {
     pub(crate) fn json(&self) -> Value {
         json!({

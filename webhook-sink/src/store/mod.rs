@@ -181,10 +181,6 @@ impl Store {
         self.inner.indexed.clone()
     }
 
-    pub(crate) fn dir(&self) -> &Path {
-        &self.inner.dir
-    }
-
     /// Bytes of the database and its write-ahead log.
     pub(crate) fn size(&self) -> u64 {
         ["", "-wal"]

@@ -1,4 +1,5 @@
-//! The narrow waist between what the sink knows and where it is kept: SQL that SQLite and PostgreSQL both speak.
+//! The narrow waist between what the sink knows and where it is kept: plain SQL, so that another database than SQLite can
+//! stand behind it.
 //!
 //! Statements number their arguments `?1`, `?2`, … and hold no other question mark.
 
@@ -71,19 +72,11 @@ pub(crate) trait Connection: Send {
     fn query(&mut self, sql: &str, args: &[Arg<'_>], each: Each<'_>) -> Result<(), StoreError>;
     /// Runs several statements without arguments.
     fn script(&mut self, sql: &str) -> Result<(), StoreError>;
-    fn dialect(&self) -> Dialect;
     /// Starts a transaction whose commit is on disk when it returns (`durable`), or whose loss in a power cut only
     /// means that work is done again.
     fn begin(&mut self, durable: bool) -> Result<(), StoreError>;
     fn commit(&mut self) -> Result<(), StoreError>;
     fn rollback(&mut self);
-}
-
-/// Where the two databases' SQL differs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Dialect {
-    Sqlite,
-    Postgres,
 }
 
 impl dyn Connection + '_ {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{ErrorCode, OpenFlags, ffi};
 
-use super::sql::{Arg, Connection, Dialect, Each, Row, StoreError};
+use super::sql::{Arg, Connection, Each, Row, StoreError};
 
 /// A connection to `DIR/sink.db`.
 pub(crate) struct Sqlite {
@@ -107,10 +107,6 @@ impl Connection for Sqlite {
 
     fn script(&mut self, sql: &str) -> Result<(), StoreError> {
         self.db.execute_batch(sql).map_err(|e| explain(&self.path, &e))
-    }
-
-    fn dialect(&self) -> Dialect {
-        Dialect::Sqlite
     }
 
     fn begin(&mut self, durable: bool) -> Result<(), StoreError> {

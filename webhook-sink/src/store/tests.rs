@@ -201,8 +201,8 @@ async fn words_are_found_by_their_beginning_in_any_script() {
     for text in ["磁盘", "münchen", "équipe réseau", "Диск поч", "日本語"] {
         let found = store
             .read(move |db| {
-                let (condition, arg) = crate::index::search::condition(db.dialect(), 1, text)
-                    .ok_or_else(|| StoreError::Refused("no word".into()))?;
+                let (condition, arg) =
+                    crate::index::search::condition(1, text).ok_or_else(|| StoreError::Refused("no word".into()))?;
                 let arg = &arg;
                 db.all(&format!("SELECT rowid FROM search s WHERE {condition}"), super::sql::args![arg], |row| {
                     row.int(0)
