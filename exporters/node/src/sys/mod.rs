@@ -2,6 +2,8 @@
 #![allow(unsafe_code)]
 
 pub(crate) mod btrfs;
-pub(crate) mod perf;
 pub(crate) mod clock;
 pub(crate) mod ethtool;
+pub(crate) mod nvme;
+pub(crate) mod perf;
+pub(crate) mod scsi;
