@@ -12,9 +12,13 @@ const EVEN_DEBIAN: [&str; 2] = ["--no-collector.systemd", "--collector.textfile.
 /// Each exporter's metrics of itself.
 const OWN: [&str; 4] = ["go_", "process_", "promhttp_", "node_exporter_build_info"];
 
+/// Collectors of upstream 1.12 that Debian's 1.11 does not have.
+const NEWER: [&str; 1] = ["collector=\"dmmultipath\""];
+
 fn series(page: &str) -> BTreeSet<String> {
     page.lines()
         .filter(|line| !line.starts_with('#') && !OWN.iter().any(|own| line.starts_with(own)))
+        .filter(|line| !NEWER.iter().any(|newer| line.contains(newer)))
         .filter_map(|line| Some(line.rsplit_once(' ')?.0.to_owned()))
         .collect()
 }
