@@ -48,13 +48,13 @@ fn a_delivery_is_answered_kept_listed_printed_and_counted() {
     let newest = json(&sink, "/api/v1/deliveries?limit=2");
     assert_eq!(newest["deliveries"][1]["source"], "team-a");
     assert_eq!(newest["deliveries"][1]["query"], "x=1");
-    wait_until("the delivery to be indexed", Duration::from_secs(5), || {
+    wait_until("the delivery to be indexed", Duration::from_secs(30), || {
         json(&sink, "/api/v1/deliveries?limit=1")["deliveries"][0]["receiver"] == "unicode"
     });
     assert_eq!(get(&sink.url("/alerts")).unwrap().status, 405);
     assert_eq!(metric(&sink, "webhook_sink_deliveries_total{kind=\"alerts\"}").to_bits(), 4.0_f64.to_bits());
     assert!(metric(&sink, "webhook_sink_last_delivery_timestamp_seconds") > 1e9);
-    wait_until("the delivery to be printed", Duration::from_secs(5), || {
+    wait_until("the delivery to be printed", Duration::from_secs(30), || {
         let log = sink.log();
         log.contains("] Received alerts:\n{\n  \"receiver\": \"unicode\"") && log.contains("磁盘空间不足")
     });
@@ -119,7 +119,7 @@ fn the_api_is_as_described() {
     let sink = sink(dir.path(), &["--print=off"]);
     let id = post(&sink.url("/alerts"), MESSAGE).unwrap().json()["id"].clone();
     post(&sink.url("/alerts"), b"broken").unwrap();
-    wait_until("the index", Duration::from_secs(5), || {
+    wait_until("the index", Duration::from_secs(30), || {
         json(&sink, "/api/v1/alerts")["alerts"].as_array().is_some_and(|a| a.len() == 1)
     });
     let fingerprint = json(&sink, "/api/v1/alerts")["alerts"][0]["fingerprint"].as_str().unwrap().to_owned();

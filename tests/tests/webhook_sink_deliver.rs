@@ -53,7 +53,7 @@ impl Provider {
     }
 
     fn wait_for(&self, n: usize) -> Vec<(String, Value)> {
-        wait_until(&format!("{n} requests"), Duration::from_secs(20), || self.seen().len() >= n);
+        wait_until(&format!("{n} requests"), Duration::from_mins(1), || self.seen().len() >= n);
         self.seen()
     }
 }
@@ -168,7 +168,7 @@ fn each_provider_gets_its_own_form_and_nobody_is_mentioned() {
             assert!(!text.contains("@everyone"), "{path}: {text}");
         }
     }
-    wait_until("all to be sent", Duration::from_secs(10), || states(&sink).iter().all(|s| s == "sent"));
+    wait_until("all to be sent", Duration::from_secs(30), || states(&sink).iter().all(|s| s == "sent"));
     assert!(!sink.log().contains("123:abc"), "a secret is in the log");
     assert!(!get(&sink.url("/metrics")).unwrap().text().contains("123:abc"));
 }
@@ -186,7 +186,7 @@ fn slacks_bot_keeps_one_message_a_round_and_puts_details_into_its_thread() {
     let sink = sink(dir.path(), &config);
     send(&sink, &message("A", "firing", &["a"]));
     provider.wait_for(1);
-    wait_until("the first to be written down", Duration::from_secs(5), || states(&sink) == ["sent"]);
+    wait_until("the first to be written down", Duration::from_secs(30), || states(&sink) == ["sent"]);
     send(&sink, &message("A", "resolved", &["a"]));
     let seen = provider.wait_for(3);
     assert_eq!(seen[0].0, "/api/chat.postMessage");
@@ -210,7 +210,7 @@ fn an_outage_and_a_kill_end_with_each_groups_newest_state_once() {
         send(&first, &message(group, "firing", &["a"]));
         send(&first, &message(group, "firing", &["a", "b"]));
     }
-    wait_until("attempts to fail", Duration::from_secs(10), || {
+    wait_until("attempts to fail", Duration::from_secs(30), || {
         get(&first.url("/metrics")).unwrap().text().contains("outcome=\"later\",target=\"t\"")
     });
     first.signal(rustix::process::Signal::KILL);
@@ -263,13 +263,13 @@ fn retry_after_is_kept_a_refusal_is_a_dead_letter_and_can_be_retried() {
     send(&sink, &message("A", "firing", &["a"]));
     provider.wait_for(2);
     assert!(start.elapsed() >= Duration::from_secs(2), "Retry-After was not kept: {:?}", start.elapsed());
-    wait_until("the dead letter", Duration::from_secs(5), || states(&sink) == ["dead"]);
+    wait_until("the dead letter", Duration::from_secs(30), || states(&sink) == ["dead"]);
     assert!(!sink.log().contains("secret-part"), "{}", sink.log());
     let answer = get(&sink.url("/api/v1/outbox")).unwrap().json()["outbox"][0].clone();
     assert!(answer["answer"].as_str().unwrap().contains("no_team"));
     let retried = post(&sink.url(&format!("/api/v1/outbox/{}/retry", answer["id"])), b"").unwrap();
     assert_eq!(retried.status, 200, "{}", retried.text());
-    wait_until("the retry", Duration::from_secs(10), || states(&sink) == ["sent"]);
+    wait_until("the retry", Duration::from_secs(30), || states(&sink) == ["sent"]);
     assert!(get(&sink.url("/api/v1/audit")).unwrap().text().contains("retry"));
     // Only names that the configuration has: no address comes from a request.
     let replay = post(&sink.url("/api/v1/deliveries/1/replay?target=http://169.254.169.254/"), b"").unwrap();
@@ -284,7 +284,7 @@ fn a_watchdog_that_falls_silent_raises_an_alert_and_ends_it() {
     let dir = tempfile::tempdir().unwrap();
     let provider = Provider::start(|_, _| (200, "", "ok".into()));
     let config = format!(
-        "targets: [{{name: t, type: http, url: '{}', rate: 100}}]\nwatchdogs: [{{name: prom, matchers: ['alertname=\"Watchdog\"'], after: 3s, targets: [t]}}]\n",
+        "targets: [{{name: t, type: http, url: '{}', rate: 100}}]\nwatchdogs: [{{name: prom, matchers: ['alertname=\"Watchdog\"'], after: 6s, targets: [t]}}]\n",
         provider.url("/")
     );
     let sink = sink(dir.path(), &config);
@@ -313,7 +313,7 @@ fn a_command_gets_the_note_on_its_standard_input() {
     );
     let sink = sink(dir.path(), &config);
     send(&sink, &message("A", "firing", &["a"]));
-    wait_until("the command", Duration::from_secs(10), || states(&sink) == ["sent"]);
+    wait_until("the command", Duration::from_secs(30), || states(&sink) == ["sent"]);
     let note: Value = serde_json::from_slice(&std::fs::read(&out).unwrap()).unwrap();
     assert_eq!(note["title"], "A");
 }

@@ -140,7 +140,7 @@ fn the_disk_has_it_before_the_sender_hears() {
     let dir = tempfile::tempdir().unwrap();
     let sink = sink(dir.path(), &[]);
     post(&sink.url("/alerts"), message(0).as_bytes()).unwrap();
-    wait_until("the index", Duration::from_secs(10), || get(&sink.url("/-/ready")).is_some_and(|a| a.status == 200));
+    wait_until("the index", Duration::from_secs(30), || get(&sink.url("/-/ready")).is_some_and(|a| a.status == 200));
     let trace = dir.path().join("trace");
     let mut tracer = Command::new(strace)
         .args(["-f", "-s", "4200", "-e", "trace=fsync,fdatasync,pwrite64,write,writev,sendto,sendmsg", "-o"])
@@ -208,7 +208,7 @@ fn a_full_disk_is_answered_503_until_there_is_room() {
         assert!(refused.header("retry-after").is_some());
         assert_eq!(get(&sink.url("/-/ready")).unwrap().status, 503);
         std::fs::remove_file(&ballast).unwrap();
-        wait_until("it to recover by itself", Duration::from_secs(20), || {
+        wait_until("it to recover by itself", Duration::from_mins(1), || {
             get(&sink.url("/-/ready")).is_some_and(|a| a.status == 200)
         });
         assert_eq!(post(&sink.url("/alerts"), message(3).as_bytes()).unwrap().status, 200);
@@ -259,7 +259,8 @@ fn large_bodies_and_bombs_stay_within_the_memory() {
         })
         .collect();
     let answers: Vec<_> = senders.into_iter().map(|s| s.join().unwrap()).collect();
-    assert!(answers.iter().all(|a| matches!(a, Some(200 | 503))), "{answers:?}");
+    // A refusal may come before the body was taken, and then break the connection under its sender.
+    assert!(answers.iter().all(|a| matches!(a, Some(200 | 503) | None)), "{answers:?}");
     assert!(answers.contains(&Some(200)), "{answers:?}");
     // 1 GiB of blanks in about 1 MiB.
     let packed = Command::new("sh")
@@ -303,7 +304,7 @@ fn with_alertmanager(alertmanager: &Path) {
         .arg(format!("--web.listen-address=127.0.0.1:{port}"))
         .arg("--cluster.listen-address=");
     let am = Service::start(command, port);
-    wait_until("Alertmanager", Duration::from_secs(20), || get(&am.url("/-/ready")).is_some_and(|a| a.status == 200));
+    wait_until("Alertmanager", Duration::from_mins(1), || get(&am.url("/-/ready")).is_some_and(|a| a.status == 200));
     let alert = |more: &str| {
         let body = format!(
             r#"[{{"labels":{{"alertname":"Real","severity":"critical"}},"annotations":{{"summary":"디스크"}}{more}}}]"#
@@ -318,7 +319,7 @@ fn with_alertmanager(alertmanager: &Path) {
     wait_until("the alert to fire in the sink", Duration::from_secs(30), || state("firing"));
     alert(r#","endsAt":"2020-01-01T00:00:00Z""#);
     // The end must lie after the start, or Alertmanager takes it for invalid: fire again with an end right now.
-    wait_until("the alert to be resolved in the sink", Duration::from_secs(40), || state("resolved"));
+    wait_until("the alert to be resolved in the sink", Duration::from_mins(1), || state("resolved"));
     let delivery = get(&sink.url("/api/v1/deliveries?limit=1")).unwrap().json()["deliveries"][0].clone();
     assert_eq!(delivery["receiver"], "a.b (c)");
     assert_eq!(delivery["source"], "lab");
