@@ -139,6 +139,7 @@ step() { printf '%7s s  ' "$(seconds "$t0")"; say "$@"; }
 by_sink=yes
 case $fault in alertmanager-down | sink-down) by_sink='' ;; esac
 
+[ "$(in_prometheus "$alerts")" = inactive ] || die "$alerts is active before the fault: look at ./lab status and wait for it to end" "장애 전인데 $alerts 알림이 이미 있습니다. ./lab status를 보고 끝날 때까지 기다리세요"
 since=$(date -u +%Y-%m-%dT%H:%M:%SZ)
 t0=$(date +%s%3N)
 step "fault: $english; expected: $alerts" "장애: $korean. 기다리는 알림: $alerts"

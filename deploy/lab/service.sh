@@ -33,7 +33,7 @@ launch() { # SERVICE: one that does not run yet
 
 ready() { # SERVICE: answers as it should
   case $1 in
-  mysql) mariadb-admin --no-defaults --socket="$(database_socket)" ping ;;
+  mysql) mariadb --no-defaults --socket="$(database_socket)" -e 'SELECT 1' ;;
   nginx) answers "$(url nginx)/healthz" ;;
   load | keeper) return 0 ;;
   *) answers "$(url "$1")/-/ready" ;;
@@ -143,6 +143,8 @@ lab_up() {
   become_root up
   prepare_folders
   take_lock
+  # Said before minutes are spent on packages.
+  [ -n "${BONGSU_BIN_DIR:-}" ] || check_cargo || exit 1
   local -a packages=()
   mapfile -t packages < <(missing_packages)
   install_packages "${packages[@]}"

@@ -42,15 +42,19 @@ install_packages() {
     die "apt-get could not install ${fresh[*]}; the whole story is in $log" "apt-get 설치 실패: ${fresh[*]}. 자세한 내용은 $log"
   fi
   # New units would start at the next boot and take the lab's ports.
-  if command -v systemctl >/dev/null; then
-    dpkg-query -W -f '${Package}\n' | sort | comm -13 "$lab_dir/packages.before" - | while read -r package; do
-      dpkg -L "$package" 2>/dev/null | { grep -E '^(/usr)?/lib/systemd/system/[^/@]+\.(service|timer)$' || true; } | while read -r unit; do
-        case ${unit##*/} in
-        prometheus* | nginx* | mariadb* | mysql*) systemctl disable "${unit##*/}" >/dev/null 2>&1 || true ;;
-        esac
-      done
+  dpkg-query -W -f '${Package}\n' | sort | comm -13 "$lab_dir/packages.before" - | while read -r package; do
+    dpkg -L "$package" 2>/dev/null | { grep -E '^(/usr)?/lib/systemd/system/[^/@]+\.(service|timer)$' || true; } | while read -r unit; do
+      case ${unit##*/} in
+      prometheus* | nginx* | mariadb* | mysql*)
+        if command -v systemctl >/dev/null; then
+          systemctl disable "${unit##*/}" >/dev/null 2>&1 || true
+        elif command -v deb-systemd-helper >/dev/null; then
+          deb-systemd-helper disable "${unit##*/}" >/dev/null 2>&1 || true
+        fi
+        ;;
+      esac
     done
-  fi
+  done
   rm -f "$lab_dir/packages.before"
 }
 
@@ -69,7 +73,6 @@ amtool prometheus-alertmanager
 mariadbd mariadb-server-core
 mariadb-install-db mariadb-server-core
 mariadb mariadb-client-core
-mariadb-admin mariadb-client-core
 nginx nginx-light
 TABLE
 }
