@@ -165,7 +165,12 @@ impl Connection {
         // Its decimal digits, each byte in hexadecimal: they are 0x30 to 0x39.
         let hex: String = uid.chars().flat_map(|digit| ['3', digit]).collect();
         let path = self.path.clone();
-        let io = |source| DbusError::Io { action: "authenticate with", path: path.clone(), source };
+        let io = |source: std::io::Error| {
+            // A socket's time-out is EAGAIN to the system.
+            let late = source.kind() == std::io::ErrorKind::WouldBlock;
+            let source = if late { std::io::ErrorKind::TimedOut.into() } else { source };
+            DbusError::Io { action: "authenticate with", path: path.clone(), source }
+        };
         self.stream.set_write_timeout(Some(left(self.deadline))).map_err(io)?;
         self.stream.write_all(format!("\0AUTH EXTERNAL {hex}\r\n").as_bytes()).map_err(io)?;
         let mut line = Vec::new();
@@ -375,6 +380,7 @@ mod tests {
         let error = Connection::bus(&path, begun + Duration::from_millis(100)).unwrap_err();
         assert!(begun.elapsed() < Duration::from_secs(2), "{error}");
         assert!(error.to_string().starts_with("authenticate with "), "{error}");
+        assert!(error.to_string().ends_with(": timed out"), "{error}");
     }
 
     #[test]
