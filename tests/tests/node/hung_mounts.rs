@@ -79,7 +79,8 @@ fn a_hung_mount_costs_only_its_own_numbers() {
     };
 
     let (text, took) = scrape();
-    assert!(took < Duration::from_secs(4), "the first scrape took {took:?}");
+    // A loaded machine may be late; a scrape that waits for the mounts never ends.
+    assert!(took < Duration::from_secs(15), "the first scrape took {took:?}");
     assert_eq!((timeouts(&text), healthy(&text)), (HUNG, true), "{text}");
 
     // Now they are known: no scrape waits for them, or adds a thread.
@@ -89,7 +90,7 @@ fn a_hung_mount_costs_only_its_own_numbers() {
         let (text, _) = scrape();
         assert_eq!((timeouts(&text), healthy(&text)), (HUNG, true), "{text}");
     }
-    assert!(start.elapsed() < Duration::from_secs(10), "50 scrapes took {:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(60), "50 scrapes took {:?}", start.elapsed());
     assert!(threads(&service) <= before + 1, "{} threads became {}", before, threads(&service));
 
     // The daemons end: the mounts answer (with an error) and say so at the next scrape.

