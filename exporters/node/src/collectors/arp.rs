@@ -44,23 +44,20 @@ impl Collector for Arp {
             self.emit(counts.into_iter(), out);
             return Ok(());
         };
-        let counts = channel.with(|socket| {
-            let mut counts = BTreeMap::<u32, u64>::new();
-            for index in socket.dump(GET_NEIGHBOUR, &NEIGHBOURS_V4)?.filter_map(|m| parse_neighbour(m.payload)) {
-                *counts.entry(index).or_default() += 1;
-            }
-            let mut named = Vec::with_capacity(counts.len());
-            for (index, count) in counts {
-                match netlink::link(socket, index) {
-                    Ok(link) => named.extend(link.map(|l| (l.name.to_vec(), count))),
-                    // Went meanwhile, and its neighbours with it.
-                    Err(e) if e.is_gone() => {}
-                    Err(e) => return Err(e),
+        let mut counts = BTreeMap::<u32, u64>::new();
+        channel.with(|socket| {
+            socket.dump_each(GET_NEIGHBOUR, &NEIGHBOURS_V4, |message| {
+                if let Some(index) = parse_neighbour(message.payload) {
+                    *counts.entry(index).or_default() += 1;
                 }
-            }
-            Ok(named)
+            })
         })?;
-        self.emit(counts.iter().map(|(name, count)| (name.as_slice(), *count)), out);
+        if !counts.is_empty() {
+            // A device that went meanwhile took its neighbours with it.
+            let links = cx.sources.links().read()?;
+            let named = counts.iter().filter_map(|(index, count)| Some((links.by_index(*index)?.name, *count)));
+            self.emit(named, out);
+        }
         Ok(())
     }
 }

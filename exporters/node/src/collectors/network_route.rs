@@ -23,26 +23,23 @@ struct NetworkRoute {
 }
 
 impl Collector for NetworkRoute {
-    fn collect(&self, _: &mut Cx<'_>, out: &mut Part) -> Result<(), CollectError> {
+    fn collect(&self, cx: &mut Cx<'_>, out: &mut Part) -> Result<(), CollectError> {
+        let links = cx.sources.links().read()?;
+        let name = |index| links.by_index(index).map_or(&b""[..], |link| link.name);
+        let mut routes = BTreeMap::<u32, u64>::new();
+        let mut texts = Texts::default();
         self.channel.with(|socket| {
-            let names: BTreeMap<u32, Vec<u8>> =
-                netlink::links(socket, false)?.map(|link| (link.index, link.name.to_vec())).collect();
-            let mut routes = BTreeMap::<u32, u64>::new();
-            let mut texts = Texts::default();
             socket.dump_each(GET_ROUTE, &[0; HEADER], |message| {
                 let Some(route) = Route::parse(message.payload) else { return };
                 route.each_hop(|hop| {
-                    let device = names.get(&hop.device).map_or(&b""[..], Vec::as_slice);
-                    texts.emit(&route, &hop, device, out);
+                    texts.emit(&route, &hop, name(hop.device), out);
                     *routes.entry(hop.device).or_default() += 1;
                 });
-            })?;
-            for (index, count) in routes {
-                let device = names.get(&index).map_or(&b""[..], Vec::as_slice);
-                out.family(&ROUTES).sample(&[("device", device)], count);
-            }
-            Ok(())
+            })
         })?;
+        for (index, count) in routes {
+            out.family(&ROUTES).sample(&[("device", name(index))], count);
+        }
         Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! The roots of a host's pseudo-file systems.
 
 use crate::file::End;
+use crate::netlink::LinkTable;
 use crate::{File, KeptFile, KeptFiles, SharedFile};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -32,6 +33,7 @@ pub struct Sources {
     roots: Arc<Roots>,
     budget: Arc<Budget>,
     shared: Arc<Mutex<HashMap<PathBuf, Arc<SharedFile>>>>,
+    links: Arc<LinkTable>,
 }
 
 impl Sources {
@@ -52,7 +54,12 @@ impl Sources {
 
     /// A host mounted anywhere.
     pub fn new(roots: Roots) -> Self {
-        Self { roots: Arc::new(roots), budget: Arc::new(Budget::from_limit()), shared: Arc::default() }
+        Self {
+            roots: Arc::new(roots),
+            budget: Arc::new(Budget::from_limit()),
+            shared: Arc::default(),
+            links: Arc::default(),
+        }
     }
 
     /// The roots themselves, for labels and messages.
@@ -68,6 +75,11 @@ impl Sources {
     /// Where the host's network is to be read.
     pub fn network(&self) -> crate::Network {
         crate::Network::seen_through(self)
+    }
+
+    /// The network devices of this process's network namespace.
+    pub fn links(&self) -> &LinkTable {
+        &self.links
     }
 
     /// A file below procfs.

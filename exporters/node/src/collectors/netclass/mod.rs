@@ -1,7 +1,7 @@
 //! Properties of network devices, from `/sys/class/net` (`Documentation/ABI/testing/sysfs-class-net`).
 //!
-//! Most of these are in one rtnetlink dump too, which is read instead where it shows the same network namespace as the
-//! mounted sysfs: a twentieth of the system calls, the same numbers.
+//! Most of these rtnetlink tells too, and it tells when they change: it is asked instead where it shows the same network
+//! namespace as the mounted sysfs. The numbers are the same.
 
 mod device;
 mod kernel;
@@ -11,6 +11,7 @@ mod sysfs;
 
 use device::Device;
 use exporter::{CollectError, Collector, Cx, Default, Entry, Flag, Part};
+use hostfs::netlink::Channel;
 use kernel::Kernel;
 use service::Regex;
 use sysfs::Sysfs;
@@ -34,7 +35,7 @@ pub(crate) const NETCLASS: Entry = Entry {
             ignored: flags.regex(IGNORED),
             ignore_invalid_speed: flags.on(INVALID_SPEED),
             netlink_names: flags.on(NETLINK),
-            with_stats: flags.on(WITH_STATS),
+            stats: flags.on(WITH_STATS).then(Channel::route),
             kernel: Kernel::new(sources),
             sysfs: Sysfs::new(sources),
         }))
@@ -50,7 +51,8 @@ struct Netclass {
     ignored: Option<Regex>,
     ignore_invalid_speed: bool,
     netlink_names: bool,
-    with_stats: bool,
+    /// Where to ask for counters, if they are wanted too.
+    stats: Option<Channel>,
     kernel: Kernel,
     sysfs: Sysfs,
 }
@@ -60,19 +62,19 @@ impl Collector for Netclass {
         if self.netlink_names {
             return netlink_names::collect(self, cx, out);
         }
-        let devices = match cx.sources.sys("class/net").entries() {
-            Ok(devices) => devices,
-            Err(e) if e.is_absent() || e.is_denied() => return Err(CollectError::NoData),
-            Err(e) => return Err(e.into()),
-        };
         let mut emit = |device: &Device<'_>| {
             if !self.ignores(device.name) {
                 device.emit(self.ignore_invalid_speed, out);
             }
         };
-        if self.kernel.collect(&devices, cx, &mut emit) {
+        if self.kernel.collect(cx, &mut emit) {
             return Ok(());
         }
+        let devices = match cx.sources.sys("class/net").entries() {
+            Ok(devices) => devices,
+            Err(e) if e.is_absent() || e.is_denied() => return Err(CollectError::NoData),
+            Err(e) => return Err(e.into()),
+        };
         self.sysfs.collect(&devices, cx, |name| self.ignores(name), &mut emit);
         Ok(())
     }
@@ -152,7 +154,7 @@ mod tests {
                 ignored: None,
                 ignore_invalid_speed: false,
                 netlink_names: false,
-                with_stats: false,
+                stats: None,
                 kernel,
                 sysfs: Sysfs::new(&sources),
             };

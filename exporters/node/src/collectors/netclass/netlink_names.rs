@@ -5,6 +5,7 @@ use super::Netclass;
 use super::device::{OPERSTATES, SPEED, UP, property, write_hardware_address};
 use exporter::{CollectError, Cx, Desc, Part};
 use hostfs::netlink::{self, Link, LinkStats};
+use std::collections::BTreeMap;
 
 const INFO: Desc = Desc::gauge("node_network_info", "Non-numeric data of <iface>, value is always 1.");
 const ALTERNATIVE_NAMES: Desc =
@@ -64,63 +65,63 @@ pub(super) fn collect(netclass: &Netclass, cx: &mut Cx<'_>, out: &mut Part) -> R
         Err(e) if e.is_unsupported() => super::link_modes::Modes::default(),
         other => other?,
     };
-    netclass.kernel.route.with(|socket| {
-        let (mut address, mut broadcast) = (Vec::new(), Vec::new());
-        for link in netlink::links(socket, netclass.with_stats)?.filter(|l| !netclass.ignores(l.name)) {
-            let device = [("device", link.name)];
-            let operstate = usize::from(link.operstate.unwrap_or(0));
-            out.family(&UP).sample(&device, operstate == OPERSTATES.len() - 1);
-            let mode = modes.of(link.index);
-            if let Some(mode) = mode {
-                out.family(&SPEED).sample(&device, u64::from(mode.speed) * 1_000_000 / 8);
-            }
-            write_hardware_address(link.address, &mut address);
-            write_hardware_address(link.broadcast, &mut broadcast);
-            let duplex: &[u8] = match mode.map(|m| m.duplex) {
-                Some(0) => b"Half",
-                Some(1) => b"Full",
-                Some(_) => b"Unknown",
-                None => b"",
-            };
-            out.family(&INFO).sample(
-                &[
-                    ("address", &address),
-                    ("broadcast", &broadcast),
-                    ("device", link.name),
-                    ("duplex", duplex),
-                    ("ifalias", link.alias),
-                    ("operstate", OPERSTATES.get(operstate).copied().unwrap_or_default()),
-                ],
-                1u8,
-            );
-            for name in link.alternative_names().filter(|n| !n.is_empty()) {
-                out.family(&ALTERNATIVE_NAMES).sample(&[("altname", name), ("device", link.name)], 1u8);
-            }
-            netclass.kernel.with_known(&link, cx.sources, cx.buf, |known| {
-                let (dev_id, name_assign_type, addr_assign_type) =
-                    known.map_or((None, None, None), |(k, addr)| (k.dev_id, k.name_assign_type, addr));
-                for (desc, value) in [
-                    (&DEVICE_ID, dev_id),
-                    (&NAME_ASSIGN_TYPE, name_assign_type),
-                    (&ADDRESS_ASSIGN_TYPE, addr_assign_type),
-                ] {
-                    if let Some(value) = value {
-                        out.family(desc).sample(&device, value);
-                    }
-                }
-            });
-            for (desc, value) in &PROPERTIES {
-                if let Some(value) = value(&link) {
+    let links = cx.sources.links().read()?;
+    let counters: BTreeMap<u32, LinkStats> = match &netclass.stats {
+        Some(channel) => channel.with(|socket| Ok(netlink::stats(socket)?.collect()))?,
+        None => BTreeMap::new(),
+    };
+    let (mut address, mut broadcast) = (Vec::new(), Vec::new());
+    for link in links.iter().filter(|l| !netclass.ignores(l.name)) {
+        let device = [("device", link.name)];
+        let operstate = usize::from(link.operstate.unwrap_or(0));
+        out.family(&UP).sample(&device, operstate == OPERSTATES.len() - 1);
+        let mode = modes.of(link.index);
+        if let Some(mode) = mode {
+            out.family(&SPEED).sample(&device, u64::from(mode.speed) * 1_000_000 / 8);
+        }
+        write_hardware_address(link.address, &mut address);
+        write_hardware_address(link.broadcast, &mut broadcast);
+        let duplex: &[u8] = match mode.map(|m| m.duplex) {
+            Some(0) => b"Half",
+            Some(1) => b"Full",
+            Some(_) => b"Unknown",
+            None => b"",
+        };
+        out.family(&INFO).sample(
+            &[
+                ("address", &address),
+                ("broadcast", &broadcast),
+                ("device", link.name),
+                ("duplex", duplex),
+                ("ifalias", link.alias),
+                ("operstate", OPERSTATES.get(operstate).copied().unwrap_or_default()),
+            ],
+            1u8,
+        );
+        for name in link.alternative_names().filter(|n| !n.is_empty()) {
+            out.family(&ALTERNATIVE_NAMES).sample(&[("altname", name), ("device", link.name)], 1u8);
+        }
+        netclass.kernel.with_known(&link, &links, cx.sources, cx.buf, |known| {
+            for (desc, value) in [
+                (&DEVICE_ID, known.and_then(|k| k.dev_id)),
+                (&NAME_ASSIGN_TYPE, known.and_then(|k| k.name_assign_type)),
+                (&ADDRESS_ASSIGN_TYPE, known.and_then(|k| k.addr_assign_type)),
+            ] {
+                if let Some(value) = value {
                     out.family(desc).sample(&device, value);
                 }
             }
-            if let Some(stats) = netclass.with_stats.then(|| link.stats()).flatten() {
-                for (desc, value) in &STATS {
-                    out.family(desc).sample(&device, value(&stats));
-                }
+        });
+        for (desc, value) in &PROPERTIES {
+            if let Some(value) = value(&link) {
+                out.family(desc).sample(&device, value);
             }
         }
-        Ok(())
-    })?;
+        if let Some(stats) = counters.get(&link.index) {
+            for (desc, value) in &STATS {
+                out.family(desc).sample(&device, value(stats));
+            }
+        }
+    }
     Ok(())
 }

@@ -1,21 +1,18 @@
 //! Addresses of network devices, from rtnetlink (`RTM_GETADDR`).
 
 use exporter::{Desc, Part};
-use hostfs::netlink::{self, Channel, NetlinkError};
-use std::collections::BTreeMap;
+use hostfs::netlink::{self, Channel, Links, NetlinkError};
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 const ADDRESS_INFO: Desc = Desc::gauge("node_network_address_info", "node network address by device");
 
 /// Emits the addresses of all devices, those that the filter leaves out too, as upstream does.
-pub(super) fn collect(channel: &Channel, out: &mut Part) -> Result<(), NetlinkError> {
+pub(super) fn collect(channel: &Channel, links: &Links, out: &mut Part) -> Result<(), NetlinkError> {
     channel.with(|socket| {
-        let names: BTreeMap<u32, Vec<u8>> =
-            netlink::links(socket, false)?.map(|link| (link.index, link.name.to_vec())).collect();
         let mut text = Vec::new();
         for address in socket.dump(GET_ADDRESS, &[0; HEADER])?.filter_map(|m| Address::parse(m.payload)) {
-            let Some(device) = names.get(&address.index) else { continue };
+            let Some(device) = links.by_index(address.index).map(|link| link.name) else { continue };
             text.clear();
             // Writing to a Vec cannot fail.
             let _ = write!(text, "{}", address.ip);

@@ -62,26 +62,40 @@ impl Collector for Netdev {
     fn collect(&self, cx: &mut Cx<'_>, out: &mut Part) -> Result<(), CollectError> {
         match &self.table {
             Some(table) => self.collect_table(table, cx, out)?,
-            None => self.collect_links(out)?,
+            None => self.collect_links(cx, out)?,
         }
         if self.address_info {
-            address::collect(&self.channel, out)?;
+            address::collect(&self.channel, &*cx.sources.links().read()?, out)?;
         }
         Ok(())
     }
 }
 
 impl Netdev {
-    fn collect_links(&self, out: &mut Part) -> Result<(), CollectError> {
+    fn collect_links(&self, cx: &Cx<'_>, out: &mut Part) -> Result<(), CollectError> {
         let counters: &[Counter<_>] = if self.detailed { &DETAILED_LINK } else { &LINK };
-        self.channel.with(|socket| {
-            for link in netlink::links(socket, true)?.filter(|l| !self.filter.ignores(l.name)) {
-                if let Some(stats) = link.stats() {
+        let links = cx.sources.links().read()?;
+        let asked = self.channel.with(|socket| {
+            for (index, stats) in netlink::stats(socket)? {
+                // One that came since is in the next scrape.
+                if let Some(link) = links.by_index(index).filter(|l| !self.filter.ignores(l.name)) {
                     self.emit(link.name, link.alias, counters, &stats, out);
                 }
             }
             Ok(())
-        })?;
+        });
+        match asked {
+            // Before Linux 4.7 the counters come with all else that is known of a device.
+            Err(e) if e.is_unsupported() => self.channel.with(|socket| {
+                for link in netlink::links(socket, true)?.filter(|l| !self.filter.ignores(l.name)) {
+                    if let Some(stats) = link.stats() {
+                        self.emit(link.name, link.alias, counters, &stats, out);
+                    }
+                }
+                Ok(())
+            })?,
+            other => other?,
+        }
         Ok(())
     }
 

@@ -4,7 +4,6 @@ mod fixture;
 
 use exporter::{CollectError, Collector, Cx, Default, Desc, Entry, Flag, NameFilter, Part};
 use hostfs::netlink::{self, Channel, attributes};
-use std::collections::BTreeMap;
 
 /// Registers the collector.
 pub(crate) const QDISC: Entry = Entry {
@@ -62,14 +61,13 @@ impl Collector for Qdisc {
             return fixture::read(file.read(cx.buf)?, |device, kind, stats| self.emit(device, kind, stats, out))
                 .map_err(|e| CollectError::failed(format!("{}: {e}", file.path().display())));
         }
+        let links = cx.sources.links().read()?;
         self.channel.with(|socket| {
-            let names: BTreeMap<u32, Vec<u8>> =
-                netlink::links(socket, false)?.map(|link| (link.index, link.name.to_vec())).collect();
             socket.dump_each(GET_QDISC, &[0; HEADER], |message| {
                 if let Some((index, kind, stats)) = parse(message.payload)
-                    && let Some(device) = names.get(&index)
+                    && let Some(link) = links.by_index(index)
                 {
-                    self.emit(device, kind, &stats, out);
+                    self.emit(link.name, kind, &stats, out);
                 }
             })
         })?;

@@ -4,9 +4,11 @@
 mod generic;
 mod link;
 mod socket;
+mod table;
 mod wire;
 
 pub use generic::Family;
-pub use link::{Link, LinkStats, link, links};
+pub use link::{Link, LinkStats, link, links, stats};
 pub use socket::{Channel, NetlinkError, Socket};
+pub use table::{LinkTable, Links};
 pub use wire::{Attribute, Message, attributes, i32, messages, push_attribute, text, u8, u16, u32, u64};
