@@ -1,7 +1,8 @@
 //! The exporter's own metrics: `promhttp_metric_handler_*` under the names that the Go exporters have them, and
 //! whatever a service registers with prometheus-client.
 
-use crate::{Part, process};
+use crate::Part;
+use crate::process::Process;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -17,6 +18,7 @@ pub(crate) struct Own {
     errors: Family<Cause, Counter>,
     in_flight: Gauge,
     build: Build,
+    process: Process,
 }
 
 #[derive(Debug)]
@@ -72,7 +74,7 @@ impl Own {
             ),
             version,
         };
-        Self { registry, requests, errors, in_flight, build }
+        Self { registry, requests, errors, in_flight, build, process: Process::new() }
     }
 
     /// Counts a scrape in flight; the returned number includes it.
@@ -99,7 +101,7 @@ impl Own {
         {
             tracing::error!(err = %e, "own metrics cannot be rendered");
         }
-        process::process_metrics(out);
+        self.process.emit(out);
     }
 
     /// Emits `NAME_build_info`, which stays when the exporter's other own metrics are switched off.

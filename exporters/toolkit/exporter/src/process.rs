@@ -1,7 +1,7 @@
 //! `process_*` of the service itself, as the Go client has them, from `/proc/self`.
 
 use crate::{Desc, Part};
-use hostfs::{Buf, Sources, scan};
+use hostfs::{Buf, KeptFile, Sources, scan};
 
 const CPU: Desc = Desc::counter("process_cpu_seconds_total", "Total user and system CPU time spent in seconds.");
 const OPEN_FDS: Desc = Desc::gauge("process_open_fds", "Number of open file descriptors.");
@@ -16,29 +16,46 @@ const RECEIVED: Desc =
 const TRANSMITTED: Desc =
     Desc::counter("process_network_transmit_bytes_total", "Number of bytes sent by the process over the network.");
 
-/// Reads and emits them; what cannot be read is left out.
-pub(crate) fn process_metrics(out: &mut Part) {
-    let sources = Sources::live();
-    let mut buf = Buf::new();
-    if let Some(stat) = sources.proc("self/stat").read(&mut buf).ok().and_then(parse_stat) {
+/// The files that tell of this process, kept open.
+#[derive(Debug)]
+pub(crate) struct Process {
+    sources: Sources,
+    stat: KeptFile,
+    netstat: KeptFile,
+    /// When the machine started, in seconds since the epoch: read once, so that a set clock does not move it.
+    boot: Option<u64>,
+}
+
+impl Process {
+    pub(crate) fn new() -> Self {
+        let sources = Sources::live();
+        let (stat, netstat) = (sources.kept_proc("self/stat"), sources.kept_proc("self/net/netstat"));
         let boot = boot_time(&sources);
-        out.family(&CPU).sample(&[], stat.cpu_ticks as f64 / TICKS);
-        out.family(&VIRTUAL).sample(&[], stat.virtual_bytes);
-        out.family(&RESIDENT).sample(&[], stat.resident_pages * rustix::param::page_size() as u64);
-        if let Some(boot) = boot {
-            out.family(&START).sample(&[], boot as f64 + stat.start_ticks as f64 / TICKS);
+        Self { sources, stat, netstat, boot }
+    }
+
+    /// Reads and emits them; what cannot be read is left out.
+    pub(crate) fn emit(&self, out: &mut Part) {
+        let mut buf = Buf::new();
+        if let Some(stat) = self.stat.read(&mut buf).ok().and_then(parse_stat) {
+            out.family(&CPU).sample(&[], stat.cpu_ticks as f64 / TICKS);
+            out.family(&VIRTUAL).sample(&[], stat.virtual_bytes);
+            out.family(&RESIDENT).sample(&[], stat.resident_pages * rustix::param::page_size() as u64);
+            if let Some(boot) = self.boot {
+                out.family(&START).sample(&[], boot as f64 + stat.start_ticks as f64 / TICKS);
+            }
         }
-    }
-    if let Ok(fds) = sources.proc("self/fd").entries() {
-        // The listing itself held one.
-        out.family(&OPEN_FDS).sample(&[], fds.len().saturating_sub(1));
-    }
-    let limit = |resource| rustix::process::getrlimit(resource).current.unwrap_or(u64::MAX);
-    out.family(&MAX_FDS).sample(&[], limit(rustix::process::Resource::Nofile));
-    out.family(&VIRTUAL_MAX).sample(&[], limit(rustix::process::Resource::As));
-    if let Some((received, sent)) = sources.proc("self/net/netstat").read(&mut buf).ok().and_then(parse_octets) {
-        out.family(&RECEIVED).sample(&[], received);
-        out.family(&TRANSMITTED).sample(&[], sent);
+        if let Ok(fds) = self.sources.proc("self/fd").entries() {
+            // The listing itself held one.
+            out.family(&OPEN_FDS).sample(&[], fds.len().saturating_sub(1));
+        }
+        let limit = |resource| rustix::process::getrlimit(resource).current.unwrap_or(u64::MAX);
+        out.family(&MAX_FDS).sample(&[], limit(rustix::process::Resource::Nofile));
+        out.family(&VIRTUAL_MAX).sample(&[], limit(rustix::process::Resource::As));
+        if let Some((received, sent)) = self.netstat.read(&mut buf).ok().and_then(parse_octets) {
+            out.family(&RECEIVED).sample(&[], received);
+            out.family(&TRANSMITTED).sample(&[], sent);
+        }
     }
 }
 
@@ -107,7 +124,7 @@ mod tests {
     #[test]
     fn this_process_has_them_all() {
         let mut part = Part::new();
-        process_metrics(&mut part);
+        Process::new().emit(&mut part);
         assert_eq!(part.len(), 9);
     }
 

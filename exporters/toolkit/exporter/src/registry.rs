@@ -92,6 +92,7 @@ struct Progress {
 }
 
 /// Where one chosen collector stands.
+#[expect(clippy::large_enum_variant, reason = "one vector of them a scrape; boxes would be one allocation each")]
 enum Turn {
     Waiting,
     Running,
@@ -264,14 +265,14 @@ impl Run {
             let slot = &self.shared.slots[self.chosen[at]];
             if slot.overdue.load(Ordering::Acquire) > 0 {
                 let error = CollectError::failed("still running since an earlier scrape");
-                self.end(at, slot, Part::new(), Duration::ZERO, Err(error));
+                self.end(at, slot, Part::new(), Duration::ZERO, &Err(error));
                 continue;
             }
             let mut part = lock(&slot.spare).take().unwrap_or_default();
             part.clear();
             let start = Instant::now();
             let result = slot.run(&self.shared.sources, &mut scratch, self.deadline, self.now, &mut part);
-            self.end(at, slot, part, start.elapsed(), result);
+            self.end(at, slot, part, start.elapsed(), &result);
         }
         let mut kept = lock(&self.shared.scratch);
         if kept.len() < KEPT_SCRATCH {
@@ -292,10 +293,10 @@ impl Run {
         Some(at)
     }
 
-    fn end(&self, at: usize, slot: &Slot, part: Part, took: Duration, result: Result<(), CollectError>) {
+    fn end(&self, at: usize, slot: &Slot, part: Part, took: Duration, result: &Result<(), CollectError>) {
         let name = slot.entry.name;
         let seconds = took.as_secs_f64();
-        match &result {
+        match result {
             Ok(()) => tracing::debug!(name, duration_seconds = seconds, "collector succeeded"),
             Err(CollectError::NoData) => {
                 tracing::debug!(name, duration_seconds = seconds, err = "no data", "collector returned no data");
