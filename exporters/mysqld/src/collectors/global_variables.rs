@@ -20,14 +20,18 @@ pub(crate) const ENTRY: Entry = Entry {
 struct GlobalVariables;
 
 impl Collect for GlobalVariables {
-    fn start<'a>(&'a self, _: &'a Server) -> Box<dyn Run + 'a> {
-        Box::new(Variables::default())
+    fn start<'a>(&'a self, server: &'a Server) -> Box<dyn Run + 'a> {
+        let (next, other) =
+            if !server.mariadb && server.at_least(8, 0, 0) { (TABLE, Some(SHOW)) } else { (SHOW, None) };
+        Box::new(Variables { next: Some(next), other, ..Variables::default() })
     }
 }
 
 #[derive(Default)]
 struct Variables {
-    asked: bool,
+    next: Option<&'static str>,
+    /// For an account that may not read the table.
+    other: Option<&'static str>,
     name: String,
     /// Texts that become labels, in the order of [`TEXTS`].
     texts: [Vec<u8>; TEXTS.len()],
@@ -35,7 +39,7 @@ struct Variables {
 
 impl Run for Variables {
     fn ask(&mut self) -> Option<Cow<'static, str>> {
-        (!std::mem::replace(&mut self.asked, true)).then_some(Cow::Borrowed("SHOW GLOBAL VARIABLES"))
+        self.next.take().map(Cow::Borrowed)
     }
 
     fn row(&mut self, cells: Cells<'_>, out: &mut Part) -> Result<(), Odd> {
@@ -70,7 +74,16 @@ impl Run for Variables {
         }
         Ok(())
     }
+
+    fn refused(&mut self, _: u16) -> bool {
+        self.next = self.other.take();
+        self.next.is_some()
+    }
 }
+
+const SHOW: &str = "SHOW GLOBAL VARIABLES";
+/// What the statement reads in MySQL, for a quarter less of the server's time.
+const TABLE: &str = "SELECT VARIABLE_NAME,VARIABLE_VALUE FROM performance_schema.global_variables";
 
 /// `gcache.size = N[M|G];` among Galera's provider options, in bytes; 0 where it does not stand.
 fn gcache_size(options: &[u8]) -> f64 {
