@@ -188,6 +188,60 @@ pub(crate) fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
 }
 
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fmt::Write as _;
+
+    /// The table of docs/mysqld-exporter.md.
+    fn documented() -> String {
+        let mut table = String::from("| collector | default | from | what |\n|---|---|---|---|\n");
+        for Entry { name, switch, min, .. } in ALL {
+            let default = if switch.default == "true" { "on" } else { "off" };
+            let _ = writeln!(table, "| {name} | {default} | {min} | {} |", switch.help);
+        }
+        table
+    }
+
+    /// The flags of this program's collectors and connections, in the same file.
+    fn documented_flags() -> String {
+        let mut table = String::from("| flag | default | what |\n|---|---|---|\n");
+        for flag in crate::options::FLAGS.iter().chain(ALL.iter().flat_map(|e| e.flags)) {
+            let default = match (flag.kind, flag.default) {
+                (service::FlagKind::Bool, "true") => "on".to_owned(),
+                (service::FlagKind::Bool, _) => "off".to_owned(),
+                (_, "") => String::new(),
+                (_, text) => format!("`{text}`"),
+            };
+            let _ = writeln!(table, "| `--{}` | {default} | {} |", flag.name, flag.help);
+        }
+        table
+    }
+
+    #[test]
+    fn the_page_lists_what_there_is() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/mysqld-exporter.md");
+        let page = std::fs::read_to_string(path).unwrap();
+        for table in [documented(), documented_flags()] {
+            assert!(page.contains(&table), "docs/mysqld-exporter.md should hold this table:\n{table}");
+        }
+    }
+
+    #[test]
+    fn names_are_in_order_and_flags_follow_them() {
+        assert!(ALL.windows(2).all(|w| w[0].name < w[1].name));
+        for entry in ALL {
+            assert_eq!(entry.switch.name, format!("collect.{}", entry.name));
+            assert!(entry.flags.iter().all(|f| f.name.starts_with(entry.switch.name)), "{}", entry.name);
+        }
+    }
+
+    #[test]
+    fn texts_are_quoted() {
+        assert_eq!(quoted("a'b\\c"), "'a''b\\\\c'");
+    }
+}
+
 /// Runs a collector on rows written down and returns its text.
 #[cfg(test)]
 pub(crate) mod testing {
