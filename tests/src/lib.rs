@@ -1,10 +1,12 @@
 //! Support for the tests that run whole binaries against real servers.
 #![allow(clippy::missing_panics_doc, clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)] // tests fail by panic
 
+mod docker;
 mod http;
 mod process;
 mod skip;
 
+pub use docker::Docker;
 pub use http::{Answer, get, get_with, post, wait_until};
 pub use process::{Service, binary, free_port, log_of, program, refused};
 pub use skip::{parity, peer, repo, skip};

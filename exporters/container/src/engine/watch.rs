@@ -30,8 +30,8 @@ struct Watched {
     engine: Engine,
     labelling: Labelling,
     sources: Sources,
-    /// A question is on its way.
-    busy: AtomicBool,
+    /// Held while a question is on its way.
+    busy: Arc<tokio::sync::Mutex<()>>,
     /// The last question was not answered in time.
     slow: AtomicBool,
     containers: Mutex<Vec<Arc<Container>>>,
@@ -46,7 +46,7 @@ impl Watch {
                 engine,
                 labelling: labelling.clone(),
                 sources: sources.clone(),
-                busy: AtomicBool::new(false),
+                busy: Arc::default(),
                 slow: AtomicBool::new(false),
                 containers: Mutex::default(),
                 failure: Mutex::default(),
@@ -58,12 +58,14 @@ impl Watch {
     /// Asks all engines, and returns what is known when they have answered or the time is up.
     pub(crate) async fn refresh(&self, deadline: Instant) -> Known {
         let end = deadline.min(Instant::now() + self.timeout);
-        let asked: Vec<_> = self.engines.iter().filter_map(|w| Some((w, w.ask()?))).collect();
-        for (watched, answer) in asked {
-            if watched.slow.load(Ordering::Relaxed) && !answer.is_finished() {
+        // All are asked before any is waited for.
+        let asked: Vec<_> = self.engines.iter().filter(|w| w.ask()).collect();
+        for watched in asked {
+            if watched.slow.load(Ordering::Relaxed) {
                 continue;
             }
-            if tokio::time::timeout_at(end.into(), answer).await.is_err() {
+            // An answer that an earlier scrape asked for will do.
+            if tokio::time::timeout_at(end.into(), watched.busy.lock()).await.is_err() {
                 watched.slow.store(true, Ordering::Relaxed);
                 watched.failed(format!("no answer within {:.1} s", self.timeout.as_secs_f64()));
             }
@@ -80,13 +82,14 @@ impl Watch {
 }
 
 impl Watched {
-    /// Starts to ask, unless a question is still on its way or nobody is there.
-    fn ask(self: &Arc<Self>) -> Option<tokio::task::JoinHandle<()>> {
-        if !self.engine.may_be_there() || self.busy.swap(true, Ordering::Relaxed) {
-            return None;
+    /// Starts to ask, unless a question is still on its way. Whether an answer may come.
+    fn ask(self: &Arc<Self>) -> bool {
+        if !self.engine.may_be_there() {
+            return false;
         }
+        let Ok(busy) = Arc::clone(&self.busy).try_lock_owned() else { return true };
         let this = Arc::clone(self);
-        Some(tokio::spawn(async move {
+        tokio::spawn(async move {
             match this.update().await {
                 Ok(()) => {
                     this.slow.store(false, Ordering::Relaxed);
@@ -96,8 +99,9 @@ impl Watched {
                 }
                 Err(e) => this.failed(e.to_string()),
             }
-            this.busy.store(false, Ordering::Relaxed);
-        }))
+            drop(busy);
+        });
+        true
     }
 
     fn failed(&self, what: String) {

@@ -1,0 +1,137 @@
+//! A real Docker engine: the one that runs, else one started for the test.
+
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::Mutex;
+use std::time::Duration;
+
+/// An engine and what was created in it, which goes when the value is dropped.
+#[derive(Debug)]
+pub struct Docker {
+    /// `unix:///…`.
+    pub host: String,
+    /// The image that containers are made of.
+    pub image: String,
+    daemon: Option<(Child, tempfile::TempDir)>,
+    made: Mutex<Vec<String>>,
+}
+
+impl Docker {
+    /// The engine, with an image of a static busybox; `None`, and one line that says why, where there is none.
+    pub fn start(test: &str) -> Option<Self> {
+        let needed = ["docker", "dockerd", "busybox", "tar"];
+        if let Some(missing) = needed.iter().find(|n| crate::program(n).is_none()) {
+            crate::skip(&format!("{missing} is not installed"));
+            return None;
+        }
+        let mut docker = Self {
+            host: std::env::var("DOCKER_HOST").unwrap_or_else(|_| "unix:///var/run/docker.sock".into()),
+            image: format!("bongsu-test/{test}:1"),
+            daemon: None,
+            made: Mutex::default(),
+        };
+        if !docker.try_run(&["version"]).status.success() && !docker.start_daemon() {
+            return None;
+        }
+        docker.import();
+        Some(docker)
+    }
+
+    fn start_daemon(&mut self) -> bool {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name).display().to_string();
+        self.host = format!("unix://{}", at("docker.sock"));
+        let log = std::fs::File::create(dir.path().join("log")).unwrap();
+        let child = Command::new(crate::program("dockerd").unwrap())
+            .args(["--host", &self.host, "--data-root", &at("data"), "--exec-root", &at("exec")])
+            .args(["--pidfile", &at("pid"), "--bridge", "none", "--iptables=false"])
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        self.daemon = Some((child, dir));
+        let end = std::time::Instant::now() + Duration::from_secs(60);
+        while !self.try_run(&["version"]).status.success() {
+            let (child, dir) = self.daemon.as_mut().unwrap();
+            if child.try_wait().unwrap().is_some() || std::time::Instant::now() > end {
+                let log = crate::log_of(&dir.path().join("log"));
+                crate::skip(&format!("dockerd cannot run here: {}", log.lines().last().unwrap_or_default()));
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        true
+    }
+
+    fn import(&self) {
+        let dir = tempfile::tempdir().unwrap();
+        let bin = dir.path().join("bin");
+        std::fs::create_dir_all(&bin).unwrap();
+        std::fs::create_dir(dir.path().join("tmp")).unwrap();
+        std::fs::copy(crate::program("busybox").unwrap(), bin.join("busybox")).unwrap();
+        for name in ["sh", "sleep", "dd", "cat", "true", "wget"] {
+            std::os::unix::fs::symlink("busybox", bin.join(name)).unwrap();
+        }
+        let tar = dir.path().join("image.tar");
+        let packed = Command::new("tar").arg("-C").arg(dir.path()).arg("-cf").arg(&tar).args(["bin", "tmp"]).output();
+        assert!(packed.unwrap().status.success());
+        self.run(&["import", &tar.display().to_string(), &self.image]);
+    }
+
+    /// Whether the engine was there before and may hold containers of others.
+    pub fn is_shared(&self) -> bool {
+        self.daemon.is_none()
+    }
+
+    /// Where it listens.
+    pub fn socket(&self) -> PathBuf {
+        self.host.strip_prefix("unix://").unwrap().into()
+    }
+
+    /// Runs `docker` with these arguments, for at most a minute; returns what it printed.
+    pub fn run(&self, args: &[&str]) -> String {
+        let output = self.try_run(args);
+        assert!(output.status.success(), "docker {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    }
+
+    /// The same, whatever comes of it.
+    pub fn try_run(&self, args: &[&str]) -> Output {
+        Command::new("timeout").args(["60", "docker", "--host", &self.host]).args(args).output().unwrap()
+    }
+
+    /// Starts a container of the test's image with these options and this shell command; returns its id.
+    pub fn container(&self, options: &[&str], command: &str) -> String {
+        let mut args = vec!["run", "-d", "--label", "bongsu-test=container"];
+        args.extend(options);
+        args.extend([&*self.image, "sh", "-c", command]);
+        let id = self.run(&args);
+        self.made.lock().unwrap().push(id.clone());
+        id
+    }
+
+    /// What `docker inspect` says of a container.
+    pub fn inspect(&self, id: &str) -> serde_json::Value {
+        let all: serde_json::Value = serde_json::from_str(&self.run(&["inspect", id])).unwrap();
+        all[0].clone()
+    }
+}
+
+impl Drop for Docker {
+    fn drop(&mut self) {
+        let made = std::mem::take(&mut *self.made.lock().unwrap());
+        for some in made.chunks(50) {
+            let mut args = vec!["rm", "-f", "-v"];
+            args.extend(some.iter().map(String::as_str));
+            self.try_run(&args);
+        }
+        self.try_run(&["rmi", "-f", &self.image]);
+        if let Some((child, _)) = &mut self.daemon {
+            // A kill would leave its containerd and mounts behind.
+            let pid = rustix::process::Pid::from_child(child);
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+            let _ = child.wait();
+        }
+    }
+}

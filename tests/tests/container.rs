@@ -1,0 +1,341 @@
+//! The container exporter beside a real Docker engine and the kernel's own files, and on built trees of other hosts.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a test fails by panic
+
+use exposition::{ParsedFamily, ParsedValue, Value, parse_text};
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tests::{Docker, Service, get, refused, wait_until};
+
+/// One page, parsed by the strict parser.
+struct Page(Vec<ParsedFamily>, String);
+
+impl Page {
+    fn of(service: &Service) -> Self {
+        Self::at(service, "/metrics")
+    }
+
+    fn at(service: &Service, path: &str) -> Self {
+        let answer = get(&service.url(path)).unwrap();
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        Self(parse_text(&answer.body).unwrap(), answer.text())
+    }
+
+    fn samples<'p>(&'p self, family: &str, labels: &[(&str, &str)]) -> Vec<(&'p [(String, String)], f64)> {
+        let has = |own: &[(String, String)]| labels.iter().all(|l| own.iter().any(|(n, v)| (&**n, &**v) == *l));
+        let found = self.0.iter().find(|f| f.name == family);
+        let samples = found.map_or(&[][..], |f| &f.samples).iter().filter(|s| has(&s.labels));
+        samples
+            .map(|s| {
+                let ParsedValue::Number(value) = &s.value else { panic!("{family}: no number") };
+                let value = match value {
+                    Value::U64(n) => *n as f64,
+                    Value::I64(n) => *n as f64,
+                    Value::F64(n) => *n,
+                };
+                (&*s.labels, value)
+            })
+            .collect()
+    }
+
+    /// The one sample with these labels.
+    fn value(&self, family: &str, labels: &[(&str, &str)]) -> f64 {
+        let found = self.samples(family, labels);
+        assert_eq!(found.len(), 1, "{family} {labels:?}: {found:?}");
+        found[0].1
+    }
+
+    fn has(&self, family: &str, labels: &[(&str, &str)]) -> bool {
+        !self.samples(family, labels).is_empty()
+    }
+
+    fn ids(&self) -> BTreeSet<String> {
+        let seen = self.samples("container_last_seen", &[]);
+        seen.iter().flat_map(|s| s.0.iter().filter(|l| l.0 == "id").map(|l| l.1.clone())).collect()
+    }
+}
+
+fn exporter(docker: &Docker, args: &[&str]) -> Service {
+    let mut all = vec![format!("--docker={}", docker.host), "--podman=".to_owned()];
+    all.extend(args.iter().map(|a| (*a).to_owned()));
+    Service::ours("container-exporter", &all)
+}
+
+/// A number of a cgroup file of a container, v1 or v2.
+fn kernel(cgroup: &str, v1: (&str, &str), v2: &str) -> f64 {
+    let paths = [format!("/sys/fs/cgroup/{}{cgroup}/{}", v1.0, v1.1), format!("/sys/fs/cgroup{cgroup}/{v2}")];
+    let text = paths.iter().find_map(|p| fs::read_to_string(p).ok()).unwrap_or_else(|| panic!("{paths:?}"));
+    text.trim().parse().unwrap_or_else(|_| panic!("{paths:?}: {text}"))
+}
+
+fn epoch(docker_time: &str) -> i64 {
+    let output = std::process::Command::new("date").args(["-d", docker_time, "+%s"]).output().unwrap();
+    String::from_utf8(output.stdout).unwrap().trim().parse().unwrap()
+}
+
+#[test]
+fn the_engine_and_the_kernel_agree_with_the_page() {
+    let Some(docker) = Docker::start("agree") else { return };
+    let limits = ["--memory=64m", "--memory-reservation=32m", "--cpus=.5", "--cpu-shares=512", "--pids-limit=50"];
+    let mut options = vec!["--name=bt-limit", "--label=com.example.team=blue"];
+    options.extend(limits);
+    let limited = docker.container(&options, "dd if=/dev/zero of=/tmp/f bs=1M count=20; sleep 1000");
+    let busy = docker.container(&["--name=bt-busy"], "while :; do :; done");
+    let share = docker.container(&["--name=bt-share", "--network=container:bt-limit"], "sleep 1000");
+    let host = docker.container(&["--name=bt-host", "--network=host"], "sleep 1000");
+    let service = exporter(&docker, &["--disk.interval=1s"]);
+    let of = |name: &'static str| [("name", name)];
+    let page = Page::of(&service);
+    assert_eq!(page.value("container_scrape_error", &[]), 0.0);
+
+    // What was asked for.
+    let inspected = docker.inspect(&limited);
+    for (family, expected) in [
+        ("container_spec_memory_limit_bytes", inspected["HostConfig"]["Memory"].as_f64().unwrap()),
+        ("container_spec_memory_reservation_limit_bytes", 33_554_432.0),
+        ("container_spec_cpu_quota", inspected["HostConfig"]["NanoCpus"].as_f64().unwrap() / 1e4),
+        ("container_spec_cpu_period", 100_000.0),
+        ("container_start_time_seconds", epoch(inspected["State"]["StartedAt"].as_str().unwrap()) as f64),
+        ("container_creation_time_seconds", epoch(inspected["Created"].as_str().unwrap()) as f64),
+        ("container_restarts_total", 0.0),
+        ("container_health_state", -1.0),
+    ] {
+        assert_eq!(page.value(family, &of("bt-limit")), expected, "{family}");
+    }
+    let shares = page.value("container_spec_cpu_shares", &of("bt-limit"));
+    assert!((480.0..=520.0).contains(&shares), "{shares}");
+    assert_eq!(page.value("container_spec_memory_limit_bytes", &of("bt-busy")), 0.0);
+    assert!(!page.has("container_spec_cpu_quota", &of("bt-busy")));
+    let labels = page.samples("container_last_seen", &of("bt-limit"))[0].0;
+    let label = |name: &str| labels.iter().find(|l| l.0 == name).map(|l| l.1.as_str());
+    assert_eq!(label("image"), Some(&*docker.image));
+    assert_eq!(label("container_label_com_example_team"), Some("blue"));
+    let cgroup = label("id").unwrap().to_owned();
+    assert!(cgroup.contains(&limited), "{cgroup}");
+
+    // What the kernel counts moves: before, page, after.
+    let busy_group = page.samples("container_last_seen", &of("bt-busy"))[0].0;
+    let busy_group = busy_group.iter().find(|l| l.0 == "id").unwrap().1.clone();
+    assert!(busy_group.contains(&busy));
+    let cpu = || kernel(&busy_group, ("cpuacct", "cpuacct.usage"), "cpu.stat.usage") / 1e9;
+    if Path::new("/sys/fs/cgroup/cpuacct").is_dir() {
+        let before = cpu();
+        let page = Page::of(&service);
+        let shown = page.value("container_cpu_usage_seconds_total", &of("bt-busy"));
+        assert!((before..=cpu()).contains(&shown), "{before} {shown}");
+        let (user, system) = (
+            page.value("container_cpu_user_seconds_total", &of("bt-busy")),
+            page.value("container_cpu_system_seconds_total", &of("bt-busy")),
+        );
+        assert!((user + system - shown).abs() < shown.mul_add(0.2, 0.1), "{user} + {system} / {shown}");
+    }
+    let memory = || kernel(&cgroup, ("memory", "memory.usage_in_bytes"), "memory.current");
+    wait_until("memory that holds still", Duration::from_secs(30), || {
+        let before = memory();
+        let page = Page::of(&service);
+        let (usage, working) = (
+            page.value("container_memory_usage_bytes", &of("bt-limit")),
+            page.value("container_memory_working_set_bytes", &of("bt-limit")),
+        );
+        let inactive = page.value("container_memory_total_inactive_file_bytes", &of("bt-limit"));
+        usage == before && before == memory() && (working - (usage - inactive).max(0.0)).abs() < 1.0
+    });
+
+    // One network, one owner.
+    if !docker.is_shared() {
+        return;
+    }
+    let page = Page::of(&service);
+    assert_eq!(page.samples("container_network_receive_bytes_total", &of("bt-limit")).len(), 1);
+    for name in ["bt-share", "bt-host"] {
+        assert!(!page.has("container_network_receive_bytes_total", &of(name)), "{name}");
+        assert!(page.has("container_memory_usage_bytes", &of(name)), "{name}");
+    }
+    assert!(page.has("container_network_receive_bytes_total", &[("id", "/"), ("interface", "eth0")]));
+    let pid = inspected["State"]["Pid"].as_u64().unwrap();
+    let table = fs::read_to_string(format!("/proc/{pid}/net/dev")).unwrap();
+    let row = table.lines().find_map(|l| l.trim().strip_prefix("eth0:")).unwrap();
+    let bytes: f64 = row.split_whitespace().next().unwrap().parse().unwrap();
+    let shown = page.value("container_network_receive_bytes_total", &[("name", "bt-limit"), ("interface", "eth0")]);
+    assert!((bytes - shown).abs() <= 2000.0, "{bytes} {shown}");
+
+    // The writable layer and the log, as du counts them.
+    let upper = inspected["GraphDriver"]["Data"]["UpperDir"].as_str().unwrap();
+    let logs = Path::new(inspected["LogPath"].as_str().unwrap()).parent().unwrap();
+    let output = std::process::Command::new("du").args(["-s", "-B1"]).arg(upper).arg(logs).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let sum: f64 = text.lines().map(|l| l.split('\t').next().unwrap().parse::<f64>().unwrap()).sum();
+    wait_until("the walk", Duration::from_secs(30), || {
+        let page = Page::of(&service);
+        page.samples("container_fs_usage_bytes", &of("bt-limit")).first().is_some_and(|s| s.1 == sum)
+    });
+    let page = Page::of(&service);
+    assert_eq!(page.value("container_fs_inodes_total", &of("bt-limit")), 3.0);
+    drop((share, host));
+}
+
+#[test]
+fn renames_restarts_and_ends_are_seen_at_the_next_scrape() {
+    let Some(docker) = Docker::start("changes") else { return };
+    let id = docker.container(&["--name=bt-old", "--network=none"], "sleep 1000");
+    let service = exporter(&docker, &["--docker_only"]);
+    let started = Page::of(&service).value("container_start_time_seconds", &[("name", "bt-old")]);
+    docker.run(&["rename", &id, "bt-new"]);
+    let page = Page::of(&service);
+    assert!(page.has("container_last_seen", &[("name", "bt-new")]));
+    assert!(!page.has("container_last_seen", &[("name", "bt-old")]));
+    std::thread::sleep(Duration::from_secs(1));
+    docker.run(&["restart", "-t", "0", &id]);
+    let page = Page::of(&service);
+    assert!(page.value("container_start_time_seconds", &[("name", "bt-new")]) > started);
+    docker.run(&["update", "--memory=32m", "--memory-swap=64m", &id]);
+    let page = Page::of(&service);
+    assert_eq!(page.value("container_spec_memory_limit_bytes", &[("name", "bt-new")]), 33_554_432.0);
+    docker.run(&["rm", "-f", &id]);
+    let again = docker.container(&["--name=bt-new", "--network=none", "--label=v=2"], "sleep 1000");
+    let page = Page::of(&service);
+    assert!(page.has("container_last_seen", &[("name", "bt-new"), ("container_label_v", "2")]));
+    assert_eq!(page.samples("container_last_seen", &[("name", "bt-new")]).len(), 1);
+    docker.run(&["rm", "-f", &again]);
+    let page = Page::of(&service);
+    assert!(!page.1.contains("bt-new") && !page.1.contains(&again), "{}", page.1);
+}
+
+#[test]
+fn an_oom_kill_is_counted() {
+    let Some(docker) = Docker::start("oom") else { return };
+    docker.container(
+        &["--name=bt-oom", "--network=none", "--memory=16m", "--memory-swap=16m"],
+        "dd if=/dev/zero of=/dev/null bs=100M count=1; sleep 1000",
+    );
+    let service = exporter(&docker, &[]);
+    wait_until("the kill", Duration::from_secs(30), || {
+        Page::of(&service).value("container_oom_events_total", &[("name", "bt-oom")]) == 1.0
+    });
+}
+
+#[test]
+fn weird_names_and_labels_make_a_page_that_parses() {
+    let Some(docker) = Docker::start("weird") else { return };
+    docker.container(
+        &[
+            "--name=bt-weird_1.x",
+            "--network=none",
+            "--label=quote=a\"b\\c\nd",
+            "--label=a.b=dot",
+            "--label=a-b=dash",
+            "--label=empty=",
+            "--label=한글=값",
+            "--env=APP_MODE=x=y",
+        ],
+        "sleep 1000",
+    );
+    let service = exporter(&docker, &["--env_metadata_whitelist=APP_"]);
+    let page = Page::of(&service);
+    let labels = page.samples("container_last_seen", &[("name", "bt-weird_1.x")])[0].0;
+    let label = |name: &str| labels.iter().find(|l| l.0 == name).map(|l| l.1.as_str());
+    assert_eq!(label("container_label_quote"), Some("a\"b\\c\nd"));
+    assert_eq!(label("container_label_a_b"), Some("dash"));
+    assert_eq!(label("container_label_empty"), None);
+    assert!(labels.iter().any(|l| l.1 == "값"), "{labels:?}");
+    assert_eq!(label("container_env_app_mode"), Some("x=y"));
+    assert!(labels.iter().all(|l| !l.1.is_empty()));
+    let empty = page.1.lines().find(|l| l.starts_with("container_") && l.contains("=\"\""));
+    assert_eq!(empty, None, "an empty label");
+}
+
+#[test]
+fn flags_of_cadvisor_are_understood() {
+    let Some(docker) = Docker::start("flags") else { return };
+    docker.container(&["--name=bt-flags", "--network=none", "--label=team=red", "--label=other=1"], "sleep 1000");
+    let only = exporter(
+        &docker,
+        &[
+            "-docker_only=true",
+            "--store_container_labels=false",
+            "--whitelisted_container_labels=team",
+            "--enable_metrics=cpu,percpu,process,sched",
+            "--housekeeping_interval=10s",
+            "--url_base_prefix=/some/where/",
+            "--prometheus_endpoint=/numbers",
+        ],
+    );
+    let page = Page::at(&only, "/some/where/numbers");
+    let labels = page.samples("container_last_seen", &[("name", "bt-flags")])[0].0;
+    let names: Vec<&str> = labels.iter().map(|l| l.0.as_str()).collect();
+    assert_eq!(names, ["container_label_team", "id", "image", "name"]);
+    assert!(!page.ids().contains("/docker"));
+    assert!(page.ids().contains("/"));
+    assert!(!page.has("container_memory_usage_bytes", &[]));
+    assert_eq!(page.value("container_processes", &[("name", "bt-flags")]), 1.0);
+    assert!(page.value("container_cpu_schedstat_run_seconds_total", &[("name", "bt-flags")]) > 0.0);
+    if Path::new("/sys/fs/cgroup/cpuacct").is_dir() {
+        let cpus = page.samples("container_cpu_usage_seconds_total", &[("name", "bt-flags")]);
+        assert!(cpus.iter().all(|s| s.0.iter().any(|l| l.0 == "cpu" && l.1.starts_with("cpu0"))), "{cpus:?}");
+    }
+    assert_eq!(get(&only.url("/some/where/healthz")).unwrap().text(), "ok");
+    assert!(only.log().contains("not needed here") && only.log().contains("--housekeeping_interval"));
+
+    let most = exporter(&docker, &["--disable_metrics=memory,disk,diskIO", "--timestamps"]);
+    let answer = get(&most.url("/metrics")).unwrap();
+    let families = parse_text(&answer.body).unwrap();
+    let named = |name: &str| families.iter().find(|f| f.name == name);
+    assert!(named("container_memory_usage_bytes").is_none() && named("container_fs_usage_bytes").is_none());
+    assert!(named("container_network_tcp_usage_total").is_some(), "the flag replaces the default list");
+    assert!(named("container_last_seen").unwrap().samples.iter().all(|s| s.timestamp_ms.is_some()));
+    assert!(named("container_spec_cpu_shares").unwrap().samples.iter().all(|s| s.timestamp_ms.is_none()));
+}
+
+#[test]
+fn wrong_flags_are_refused() {
+    for (args, said) in [
+        (vec!["--disable_metrics=dsk"], "--disable_metrics"),
+        (vec!["--enable_metrics=nope"], "--enable_metrics"),
+        (vec!["--http_auth_file=/x"], "--web.config.file"),
+        (vec!["--docker=nowhere"], "--docker"),
+        (vec!["--port=1"], "--port"),
+        (vec!["--path.procfs=/nowhere"], "--path.procfs"),
+        (vec!["--docker_only=perhaps"], "docker_only"),
+    ] {
+        let output = refused("container-exporter", &args);
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{args:?}");
+        assert!(text.contains(said), "{args:?}: {text}");
+    }
+}
+
+#[test]
+fn cgroups_that_come_and_go_leave_nothing_behind() {
+    let mounts: Vec<PathBuf> = ["memory", "cpuacct", "pids"]
+        .iter()
+        .map(|c| Path::new("/sys/fs/cgroup").join(c))
+        .filter(|p| p.is_dir())
+        .chain(Path::new("/sys/fs/cgroup/cgroup.controllers").exists().then(|| "/sys/fs/cgroup".into()))
+        .collect();
+    let parent = format!("bongsu-test-{}", std::process::id());
+    if mounts.is_empty() || mounts.iter().any(|m| fs::create_dir(m.join(&parent)).is_err()) {
+        tests::skip("no right to make cgroups here");
+        return;
+    }
+    let service = Service::ours("container-exporter", &["--docker=", "--podman="]);
+    let before = Page::of(&service);
+    let fds = |page: &Page| page.value("process_open_fds", &[]);
+    let mut resident = Vec::new();
+    for round in 0..10 {
+        let paths: Vec<PathBuf> =
+            (0..100).flat_map(|i| mounts.iter().map(move |m| m.join(format!("{round}-{i}")))).collect();
+        let place = |p: &PathBuf| p.parent().unwrap().join(&parent).join(p.file_name().unwrap());
+        paths.iter().for_each(|p| fs::create_dir(place(p)).unwrap());
+        let page = Page::of(&service);
+        let shown = page.ids().iter().filter(|id| id.starts_with(&format!("/{parent}/{round}-"))).count();
+        paths.iter().for_each(|p| fs::remove_dir(place(p)).unwrap());
+        assert_eq!(shown, 100);
+        let page = Page::of(&service);
+        assert!(!page.1.contains(&format!("/{parent}/{round}-")), "round {round}");
+        assert!(fds(&page) <= fds(&before) + 40.0, "{} {}", fds(&page), fds(&before));
+        resident.push(service.resident_bytes());
+    }
+    mounts.iter().for_each(|m| fs::remove_dir(m.join(&parent)).unwrap());
+    assert!(resident[9] < resident[2] + (2 << 20), "{resident:?}");
+}
