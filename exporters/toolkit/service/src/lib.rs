@@ -26,6 +26,7 @@ mod serve;
 mod shutdown;
 mod sys;
 mod web;
+mod wire;
 pub mod yaml;
 
 pub use answer::{owned_text, text};

@@ -1,5 +1,6 @@
 //! Addresses and sockets: TCP, Unix, and those that systemd hands over.
 
+use crate::wire::Wire;
 use rustix::net::sockopt;
 use std::fmt;
 use std::io;
@@ -8,7 +9,7 @@ use std::os::fd::OwnedFd;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream};
+use tokio::net::{TcpListener, TcpSocket, UnixListener};
 
 /// Where a service listens, as `--web.listen-address` writes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,13 +127,6 @@ struct SocketFile {
     inode: u64,
 }
 
-/// A connection.
-#[derive(Debug)]
-pub(crate) enum Stream {
-    Tcp(TcpStream),
-    Unix(UnixStream),
-}
-
 impl Listener {
     /// Binds an address. Must be called inside an async runtime.
     pub fn bind(address: &Address) -> Result<Self, ListenError> {
@@ -239,15 +233,15 @@ impl Listener {
     }
 
     /// The next connection, and where it comes from.
-    pub(crate) async fn accept(&self) -> io::Result<(Stream, String)> {
+    pub(crate) async fn accept(&self) -> io::Result<(Wire, String)> {
         match &self.socket {
             Socket::Tcp(socket) => {
                 let (stream, peer) = socket.accept().await?;
                 // Answers are written in one piece: waiting for more to send only delays their last segment.
                 let _ = stream.set_nodelay(true);
-                Ok((Stream::Tcp(stream), peer.to_string()))
+                Ok((Wire::Tcp(stream), peer.to_string()))
             }
-            Socket::Unix(socket) => Ok((Stream::Unix(socket.accept().await?.0), "unix".to_owned())),
+            Socket::Unix(socket) => Ok((Wire::Unix(socket.accept().await?.0), "unix".to_owned())),
         }
     }
 }
