@@ -14,16 +14,19 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 const SHORT: Duration = Duration::from_millis(300);
+/// Far from any limit that a test does not shorten, and enough for a machine that is busy with other things.
+const PATIENT: Duration = Duration::from_secs(8);
 
 fn app() -> App {
     let router = Router::new()
         .route("/", get(async || "here\n"))
         .route("/echo", post(async |body: Bytes| body))
         .route("/large", get(async || vec![b'x'; 64 << 20]))
+        .route("/stuck", get(async || tokio::time::sleep(Duration::from_mins(10)).await))
         .route(
             "/slow",
             get(async || {
-                tokio::time::sleep(Duration::from_millis(600)).await;
+                tokio::time::sleep(Duration::from_secs(2)).await;
                 "done\n"
             }),
         );
@@ -41,7 +44,7 @@ async fn closed_after(served: &Served, first: &[u8], drip: &[u8]) -> Duration {
     stream.write_all(first).await.unwrap();
     let mut sink = [0; 1024];
     loop {
-        assert!(start.elapsed() < Duration::from_secs(10), "still open");
+        assert!(start.elapsed() < PATIENT * 2, "still open");
         match tokio::time::timeout(Duration::from_millis(20), stream.read(&mut sink)).await {
             Ok(Ok(1..)) => {}
             Ok(_) => return start.elapsed(),
@@ -62,7 +65,7 @@ async fn half_open_dripping_and_idle_connections_are_closed() {
         ("idle", b"GET / HTTP/1.1\r\nHost: t\r\n\r\n", b""),
     ] {
         let took = closed_after(&served, first, drip).await;
-        assert!(took >= SHORT && took < SHORT * 4, "{what}: closed after {took:?}");
+        assert!(took >= SHORT && took < PATIENT, "{what}: closed after {took:?}");
     }
     assert_eq!(body(&served.get("/").await), "here\n");
 }
@@ -75,15 +78,15 @@ async fn a_body_that_does_not_come_is_not_waited_for() {
     stream.write_all(b"POST /echo HTTP/1.1\r\nHost: t\r\nContent-Length: 100\r\n\r\nabc").await.unwrap();
     let answer = rest(&mut stream).await;
     assert_eq!(status(&answer), "400", "{answer}");
-    assert!(start.elapsed() >= SHORT && start.elapsed() < SHORT * 10);
+    assert!(start.elapsed() >= SHORT && start.elapsed() < PATIENT);
 }
 
 #[tokio::test]
 async fn a_reader_that_does_not_read_is_closed() {
-    let served = serve(app(), Limits { write_stall: SHORT, ..Limits::default() }).await;
+    let served = serve(app(), Limits { write_stall: SHORT * 4, ..Limits::default() }).await;
     let mut stream = served.connect().await;
     request(&mut stream, "/large").await;
-    tokio::time::sleep(SHORT * 4).await;
+    tokio::time::sleep(SHORT * 10).await;
     // What the kernel had buffered arrives, and then not the rest.
     let mut all = Vec::new();
     let read = tokio::time::timeout(Duration::from_secs(10), stream.read_to_end(&mut all)).await.unwrap();
@@ -117,12 +120,12 @@ async fn a_flood_of_half_open_connections_keeps_nobody_out() {
     }
     let start = Instant::now();
     assert_eq!(body(&served.get("/").await), "here\n");
-    assert!(start.elapsed() < Duration::from_secs(2), "a newcomer waited {:?}", start.elapsed());
+    assert!(start.elapsed() < PATIENT, "a newcomer waited {:?}", start.elapsed());
     request(&mut kept, "/").await;
     assert_eq!(body(&one(&mut kept).await), "here\n", "a scraper's own connection survives");
     // The longest waiting ones made room.
     let mut first = flood.swap_remove(0);
-    let gone = tokio::time::timeout(Duration::from_secs(2), first.read(&mut [0; 1])).await;
+    let gone = tokio::time::timeout(PATIENT, first.read(&mut [0; 1])).await;
     assert!(matches!(gone, Ok(Ok(0) | Err(_))), "{gone:?}");
 }
 
@@ -160,7 +163,7 @@ async fn a_stop_finishes_what_is_under_way() {
     assert_eq!(rest(&mut idle).await, "", "idle connections are closed");
     served.ended.await.unwrap().unwrap();
     heard.await.unwrap();
-    assert!(start.elapsed() < Duration::from_secs(2), "took {:?}", start.elapsed());
+    assert!(start.elapsed() < PATIENT, "took {:?}", start.elapsed());
     drop(silent);
 }
 
@@ -168,12 +171,12 @@ async fn a_stop_finishes_what_is_under_way() {
 async fn a_stop_does_not_wait_for_ever() {
     let served = serve(app(), Limits { drain: Duration::from_millis(100), ..Limits::default() }).await;
     let mut busy = served.connect().await;
-    request(&mut busy, "/slow").await;
+    request(&mut busy, "/stuck").await;
     tokio::time::sleep(Duration::from_millis(100)).await;
     served.stop.stop();
     let start = Instant::now();
     served.ended.await.unwrap().unwrap();
-    assert!(start.elapsed() < Duration::from_millis(400), "took {:?}", start.elapsed());
+    assert!(start.elapsed() < PATIENT, "took {:?}", start.elapsed());
     assert_eq!(rest(&mut busy).await, "");
 }
 
