@@ -51,7 +51,7 @@ impl Docker {
             .spawn()
             .unwrap();
         self.daemon = Some((child, dir));
-        let end = std::time::Instant::now() + Duration::from_secs(60);
+        let end = std::time::Instant::now() + Duration::from_mins(1);
         while !self.try_run(&["version"]).status.success() {
             let (child, dir) = self.daemon.as_mut().unwrap();
             if child.try_wait().unwrap().is_some() || std::time::Instant::now() > end {

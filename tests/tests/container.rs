@@ -241,7 +241,7 @@ fn weird_names_and_labels_make_a_page_that_parses() {
     assert!(labels.iter().any(|l| l.1 == "값"), "{labels:?}");
     assert_eq!(label("container_env_app_mode"), Some("x=y"));
     assert!(labels.iter().all(|l| !l.1.is_empty()));
-    let empty = page.1.lines().find(|l| l.starts_with("container_") && l.contains("=\"\""));
+    let empty = page.1.lines().find(|l| l.contains("id=\"/") && l.contains("=\"\""));
     assert_eq!(empty, None, "an empty label");
 }
 
@@ -338,4 +338,95 @@ fn cgroups_that_come_and_go_leave_nothing_behind() {
     }
     mounts.iter().for_each(|m| fs::remove_dir(m.join(&parent)).unwrap());
     assert!(resident[9] < resident[2] + (2 << 20), "{resident:?}");
+}
+
+#[test]
+fn an_engine_that_never_answers_costs_no_more_than_its_time_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("hung.sock");
+    let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    let docker = format!("--docker=unix://{}", socket.display());
+    let service = Service::ours("container-exporter", &[&*docker, "--podman=", "--engine.timeout=2s"]);
+    for limit in [8, 8, 8] {
+        let start = std::time::Instant::now();
+        assert!(Page::of(&service).ids().contains("/"));
+        assert!(start.elapsed() < Duration::from_secs(limit), "{:?}", start.elapsed());
+    }
+    wait_until("the log", Duration::from_secs(30), || service.log().contains("no metadata from the engine"));
+}
+
+/// A host with cgroup v2 and the systemd driver, built from what such hosts have in these files.
+#[test]
+fn cgroup_v2_with_the_systemd_driver_on_a_built_tree() {
+    let dir = tempfile::tempdir().unwrap();
+    let id = "0123456789abcdef".repeat(4);
+    let write = |path: &str, text: &str| {
+        let path = dir.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    };
+    write("proc/self/mountinfo", "29 23 0:26 / /sys/fs/cgroup rw shared:4 - cgroup2 cgroup2 rw,nsdelegate\n");
+    write("proc/meminfo", "MemTotal:       16318644 kB\nSwapTotal:       2097148 kB\n");
+    write("proc/uptime", "1000.00 2000.00\n");
+    let scope = format!("sys/fs/cgroup/system.slice/docker-{id}.scope");
+    for (name, text) in [
+        (
+            "cpu.stat",
+            "usage_usec 2500000\nuser_usec 2000000\nsystem_usec 500000\nnr_periods 8\nnr_throttled 2\nthrottled_usec 7000\nnr_bursts 0\nburst_usec 0\n",
+        ),
+        ("cpu.max", "50000 100000\n"),
+        ("cpu.weight", "100\n"),
+        ("memory.current", "21905408\n"),
+        ("memory.max", "67108864\n"),
+        ("memory.swap.max", "max\n"),
+        ("memory.low", "33554432\n"),
+        (
+            "memory.stat",
+            "anon 65536\nfile 20971520\nkernel 434176\nfile_mapped 4096\nfile_dirty 8192\ninactive_file 20971520\nactive_file 0\npgfault 1492\npgmajfault 3\npgscan 7\npgsteal 6\n",
+        ),
+        ("memory.events", "low 0\nhigh 4\nmax 5\noom 1\noom_kill 1\noom_group_kill 0\n"),
+        ("memory.peak", "23420928\n"),
+        ("io.stat", "8:0 rbytes=4096 wbytes=8192 rios=1 wios=2 dbytes=0 dios=0\n"),
+        (
+            "cpu.pressure",
+            "some avg10=0.00 avg60=0.00 avg300=0.00 total=1500000\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=500000\n",
+        ),
+        ("pids.max", "50\n"),
+        ("cgroup.procs", ""),
+    ] {
+        write(&format!("{scope}/{name}"), text);
+    }
+    write(&format!("sys/fs/cgroup/machine.slice/libpod-conmon-{id}.scope/cpu.stat"), "usage_usec 1\n");
+    write("proc/diskstats", "   8       0 sda 1 2 3 4 5 6 7 8 9 10 11 0 0 0 0 0 0\n");
+    let root = |flag: &str, path: &str| format!("--path.{flag}={}", dir.path().join(path).display());
+    let args = [root("procfs", "proc"), root("sysfs", "sys"), root("rootfs", "")];
+    let mut args: Vec<&str> = args.iter().map(String::as_str).collect();
+    args.extend(["--docker=", "--podman=", "--docker_only"]);
+    let page = Page::of(&Service::ours("container-exporter", &args));
+    let path = format!("/system.slice/docker-{id}.scope");
+    let own = [("id", &*path)];
+    assert_eq!(page.ids(), ["/".to_owned(), path.clone()].into());
+    for (family, expected) in [
+        ("container_cpu_usage_seconds_total", 2.5),
+        ("container_cpu_cfs_throttled_seconds_total", 0.007),
+        ("container_spec_cpu_quota", 50_000.0),
+        ("container_spec_cpu_shares", 2597.0),
+        ("container_spec_memory_limit_bytes", 67_108_864.0),
+        ("container_spec_memory_swap_limit_bytes", 0.0),
+        ("container_spec_memory_reservation_limit_bytes", 33_554_432.0),
+        ("container_memory_usage_bytes", 21_905_408.0),
+        ("container_memory_working_set_bytes", 933_888.0),
+        ("container_memory_rss", 65_536.0),
+        ("container_memory_max_usage_bytes", 23_420_928.0),
+        ("container_memory_failcnt", 5.0),
+        ("container_memory_events_high_total", 4.0),
+        ("container_memory_pgscan_total", 7.0),
+        ("container_oom_events_total", 1.0),
+        ("container_pressure_cpu_stalled_seconds_total", 0.5),
+        ("container_fs_writes_total", 2.0),
+    ] {
+        assert_eq!(page.value(family, &own), expected, "{family}");
+    }
+    assert!(page.has("container_fs_reads_bytes_total", &[("id", &path), ("device", "/dev/sda")]));
+    assert_eq!(page.value("container_spec_memory_limit_bytes", &[("id", "/")]), 16_318_644.0 * 1024.0);
 }
