@@ -58,13 +58,14 @@ where
     let runtime = runtime(program.workers).map_err(|e| StartError::new(format_args!("async runtime: {e}")))?;
     let served = runtime.block_on(async {
         let (stop, shutdown) = Stop::new();
+        // First of all: whoever reads that we listen may stop us the same moment.
+        tokio::spawn(signals(stop)?);
         let setup = Setup { flags, version: program.version, shutdown: shutdown.clone() };
         // All that can be wrong is found before anything listens.
         let web = web_config(&setup.flags)?;
         let app = build(&setup)?;
         let listeners = listeners(&setup.flags)?;
         announce(&listeners, web.as_deref());
-        tokio::spawn(signals(stop)?);
         let config = Config { name: program.title.to_owned(), web, ..Config::default() };
         serve(listeners, app, config, shutdown).await
     });
