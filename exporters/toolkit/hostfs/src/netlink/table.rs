@@ -172,6 +172,51 @@ mod tests {
         assert_eq!(first.generation(), 1);
     }
 
+    /// Runs the test below in a network namespace of its own, where devices may be made.
+    #[test]
+    fn devices_come_and_go() {
+        let exe = std::env::current_exe().unwrap();
+        let inner = "netlink::table::tests::in_a_namespace_of_its_own";
+        let unshare = |command: &[&str]| {
+            let flags = ["--user", "--map-root-user", "--net", "--"];
+            std::process::Command::new("unshare").args(flags).args(command).output()
+        };
+        let make = ["ip", "link", "add", "try0", "type", "veth", "peer", "name", "try1"];
+        if !unshare(&make).is_ok_and(|output| output.status.success()) {
+            println!("skipped: no network device can be made in a namespace of its own here");
+            return;
+        }
+        let output = unshare(&[exe.to_str().unwrap(), "--ignored", "--exact", inner]).unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success() && text.contains("1 passed"), "{text}");
+    }
+
+    #[test]
+    #[ignore = "makes network devices: devices_come_and_go runs it where that harms nobody"]
+    fn in_a_namespace_of_its_own() {
+        let ip = |arguments: &str| {
+            assert!(std::process::Command::new("ip").args(arguments.split(' ')).status().unwrap().success());
+        };
+        let table = LinkTable::new();
+        let mtu = |name: &[u8]| table.read().unwrap().iter().find(|l| l.name == name).and_then(|l| l.mtu);
+        assert_eq!(mtu(b"a0"), None);
+        ip("link add a0 mtu 1400 type veth peer name b0");
+        assert_eq!(mtu(b"a0"), Some(1400));
+        ip("link set a0 mtu 1300");
+        assert_eq!(mtu(b"a0"), Some(1300));
+        ip("link set a0 name c0");
+        assert_eq!((mtu(b"a0"), mtu(b"c0")), (None, Some(1300)));
+        // More events than the queue holds.
+        for n in 0..200 {
+            ip(&format!("link set c0 mtu {}", 1000 + n));
+        }
+        assert_eq!(mtu(b"c0"), Some(1199));
+        ip("link del c0");
+        assert_eq!((mtu(b"c0"), mtu(b"b0")), (None, None));
+        // Now nothing happens, and nothing is read again.
+        assert!(Arc::ptr_eq(&table.read().unwrap(), &table.read().unwrap()));
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(200))]
         #[test]
