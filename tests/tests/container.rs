@@ -1,5 +1,5 @@
 //! The container exporter beside a real Docker engine and the kernel's own files, and on built trees of other hosts.
-#![allow(clippy::unwrap_used, clippy::expect_used)] // a test fails by panic
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::float_cmp)] // a test fails by panic; numbers here are whole
 
 use exposition::{ParsedFamily, ParsedValue, Value, parse_text};
 use std::collections::BTreeSet;
@@ -326,17 +326,23 @@ fn cgroups_that_come_and_go_leave_nothing_behind() {
         let paths: Vec<PathBuf> =
             (0..100).flat_map(|i| mounts.iter().map(move |m| m.join(format!("{round}-{i}")))).collect();
         let place = |p: &PathBuf| p.parent().unwrap().join(&parent).join(p.file_name().unwrap());
-        paths.iter().for_each(|p| fs::create_dir(place(p)).unwrap());
+        for path in &paths {
+            fs::create_dir(place(path)).unwrap();
+        }
         let page = Page::of(&service);
         let shown = page.ids().iter().filter(|id| id.starts_with(&format!("/{parent}/{round}-"))).count();
-        paths.iter().for_each(|p| fs::remove_dir(place(p)).unwrap());
+        for path in &paths {
+            fs::remove_dir(place(path)).unwrap();
+        }
         assert_eq!(shown, 100);
         let page = Page::of(&service);
         assert!(!page.1.contains(&format!("/{parent}/{round}-")), "round {round}");
         assert!(fds(&page) <= fds(&before) + 40.0, "{} {}", fds(&page), fds(&before));
         resident.push(service.resident_bytes());
     }
-    mounts.iter().for_each(|m| fs::remove_dir(m.join(&parent)).unwrap());
+    for mount in &mounts {
+        fs::remove_dir(mount.join(&parent)).unwrap();
+    }
     assert!(resident[9] < resident[2] + (2 << 20), "{resident:?}");
 }
 
