@@ -29,7 +29,7 @@ impl Scraper for System {
             // Reading sensors and file systems may block: not on the thread that serves.
             let read = tokio::task::spawn_blocking(move || {
                 let mut part = Part::new();
-                if let Some(celsius) = if simulate { cpu_percent(&cpu) } else { temperature() } {
+                if let Some(celsius) = if simulate { Some(cpu_percent(&cpu)) } else { temperature() } {
                     part.family(&TEMPERATURE).sample(&[], celsius);
                 }
                 if let Some(percent) = root_usage() {
@@ -53,10 +53,10 @@ fn temperature() -> Option<f32> {
         .reduce(f32::max)
 }
 
-fn cpu_percent(cpu: &Mutex<sysinfo::System>) -> Option<f32> {
+fn cpu_percent(cpu: &Mutex<sysinfo::System>) -> f32 {
     let mut system = cpu.lock().unwrap_or_else(PoisonError::into_inner);
     system.refresh_cpu_usage();
-    Some(system.global_cpu_usage())
+    system.global_cpu_usage()
 }
 
 /// Used share of the file system at `/`.

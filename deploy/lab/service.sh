@@ -14,7 +14,6 @@ launch() { # SERVICE: one that does not run yet
   nginx-exporter) spawn "$service" "$lab_user" "$bin" "$listen" --nginx.scrape-uri="$(url stub-status)/stub_status" ;;
   # Other processes' cgroups, namespaces and Docker's socket are root's.
   container-exporter) spawn "$service" root "$bin" "$listen" --docker="unix://${DOCKER_SOCK:-/var/run/docker.sock}" ;;
-  log-exporter) spawn "$service" "$lab_user" "$bin" "$listen" --config.file="$etc/log-exporter/log-exporter.yml" --storage.path="$data/log-exporter" ;;
   alertmanager)
     spawn "$service" "$lab_user" prometheus-alertmanager "$listen" --config.file="$etc/alertmanager/alertmanager.yml" \
       --storage.path="$data/alertmanager" --cluster.listen-address= --web.external-url="$(url alertmanager)"

@@ -202,7 +202,7 @@ prepare_folders() {
   chmod 755 "$folder" "$folder"/{bin,etc,data,logs,run,www}
   chmod 711 "$folder/secrets"
   touch "$folder/.bongsu-lab"
-  for parent in prometheus alertmanager webhook-sink log-exporter nginx; do
+  for parent in prometheus alertmanager webhook-sink nginx; do
     mkdir -p "$folder/data/$parent"
     chown "$lab_user:nogroup" "$folder/data/$parent"
     chmod 750 "$folder/data/$parent"
@@ -233,7 +233,7 @@ secret() { # NAME: made once, readable by root only
 
 write_config() {
   local etc=$lab_dir/etc service
-  mkdir -p "$etc/prometheus/rules" "$etc/prometheus/targets" "$etc/prometheus/consoles" "$etc/alertmanager" "$etc/nginx" "$etc/log-exporter" "$etc/custom-exporter"
+  mkdir -p "$etc/prometheus/rules" "$etc/prometheus/targets" "$etc/prometheus/consoles" "$etc/alertmanager" "$etc/nginx" "$etc/custom-exporter"
   cp "$root/deploy/prometheus/prometheus.yml" "$etc/prometheus/"
   cp "$root"/deploy/prometheus/rules/*.yml "$etc/prometheus/rules/"
   cp -r "$root/deploy/prometheus/consoles/." "$etc/prometheus/consoles/"
@@ -244,7 +244,6 @@ write_config() {
     -e "s#/tmp/nginx.pid#\"$lab_dir/data/nginx/nginx.pid\"#" -e "s#/tmp/nginx-\([a-z]*\)#\"$lab_dir/data/nginx/\1\"#" \
     "$root/deploy/nginx/nginx.conf" >"$etc/nginx/nginx.conf"
   cp "$root/deploy/nginx/static.conf" "$etc/nginx/site.conf"
-  sed "s#/var/log/nginx/access.log#$lab_dir/logs/nginx-access.log#" "$root/deploy/log-exporter/log-exporter.yml" >"$etc/log-exporter/log-exporter.yml"
   for service in "${!job[@]}"; do
     [ -e "$etc/prometheus/targets/${job[$service]}.yml" ] || printf '[]\n' >"$etc/prometheus/targets/${job[$service]}.yml"
   done

@@ -33,7 +33,7 @@ cat "$parent/up.log"
 
 expected=$(cat "$BONGSU_LAB_DIR"/etc/prometheus/targets/*.yml | grep -c targets)
 check "every started service is a target that is up ($(jobs_up "$prometheus" | wc -l) of $expected)" test "$(jobs_up "$prometheus" | wc -l)" = "$expected"
-for name in prometheus alertmanager node-exporter mysql-exporter nginx-exporter webhook-sink custom-exporter cadvisor log-exporter; do
+for name in prometheus alertmanager node-exporter mysql-exporter nginx-exporter webhook-sink custom-exporter cadvisor; do
   case " ${BONGSU_SKIP:-} " in *" ${name/mysql/mysqld} "* | *" ${name/cadvisor/container-exporter} "*) continue ;; esac
   check "job $name is up" grep -qx "$name" <(jobs_up "$prometheus")
 done

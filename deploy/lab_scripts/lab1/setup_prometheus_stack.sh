@@ -5,7 +5,7 @@ set -uo pipefail
 source "$(dirname -- "${BASH_SOURCE[0]}")/words.sh"
 
 say "Starting Prometheus, the exporters, nginx and the database …" "Prometheus, 익스포터, nginx, 데이터베이스를 시작합니다 …"
-services=(prometheus node-exporter cadvisor mysql-exporter nginx-exporter custom-exporter log-exporter alertmanager webhook nginx-proxy mysql-wordpress load load-sql keeper)
+services=(prometheus node-exporter cadvisor mysql-exporter nginx-exporter custom-exporter alertmanager webhook nginx-proxy mysql-wordpress load load-sql keeper)
 compose up -d --wait --wait-timeout 300 "${up_options[@]}" "${services[@]}" || {
   compose ps -a
   die "not every container came up" "올라오지 못한 컨테이너가 있습니다"

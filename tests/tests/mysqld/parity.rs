@@ -85,7 +85,7 @@ fn check(collector: &str, before: &Shown, mine: &Shown, after: &Shown) -> Vec<St
         match mine.families.get(name) {
             None if after.families.contains_key(name) => faults.push(format!("{collector}: no family {name}")),
             Some(found) if found != declared => {
-                faults.push(format!("{collector}: {name}: {found:?}, not {declared:?}"))
+                faults.push(format!("{collector}: {name}: {found:?}, not {declared:?}"));
             }
             _ => {}
         }

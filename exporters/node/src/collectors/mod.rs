@@ -72,6 +72,8 @@ pub(crate) mod textfile;
 pub(crate) mod thermal_zone;
 pub(crate) mod time;
 pub(crate) mod timex;
+#[cfg(test)]
+mod tree;
 pub(crate) mod udp_queues;
 pub(crate) mod uname;
 pub(crate) mod vmstat;
@@ -81,8 +83,6 @@ pub(crate) mod xfrm;
 pub(crate) mod xfs;
 pub(crate) mod zfs;
 pub(crate) mod zoneinfo;
-#[cfg(test)]
-mod tree;
 
 use exporter::Entry;
 

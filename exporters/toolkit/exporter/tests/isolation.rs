@@ -1,4 +1,5 @@
 //! A collector that fails, panics or hangs costs only itself.
+#![allow(clippy::unwrap_used)] // a test fails by panic
 
 use exporter::{
     CollectError, Collector, Cx, Default, Desc, Entry, Flags, Naming, Part, Registry, Scrape, Scraper, entry_flags,
