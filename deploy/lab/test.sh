@@ -107,7 +107,7 @@ cargo_tests() { # ARGUMENTS of cargo test
   fi
 }
 
-step_unit() { cargo_tests --workspace --exclude tests --all-targets; }
+step_unit() { cargo_tests --workspace --exclude tests --lib --bins --tests --examples; }
 
 step_peers() {
   local installer=${BONGSU_PARITY:-$root/../shared/parity}/peers/install
