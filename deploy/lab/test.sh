@@ -107,7 +107,11 @@ cargo_tests() { # ARGUMENTS of cargo test
   fi
 }
 
-step_unit() { cargo_tests --workspace --exclude tests --lib --bins --tests --examples; }
+step_unit() {
+  # The service crate's tests run its example as a program.
+  as_builder cargo build --locked --quiet -p service --examples || return 1
+  cargo_tests --workspace --exclude tests --lib --bins --tests
+}
 
 step_peers() {
   local installer=${BONGSU_PARITY:-$root/../shared/parity}/peers/install
