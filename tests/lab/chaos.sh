@@ -6,7 +6,7 @@ set -uo pipefail
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.." && pwd)
 # shellcheck source=tests/lab/check.sh
 source "$root/tests/lab/check.sh"
-export BONGSU_PORT_OFFSET=${BONGSU_PORT_OFFSET:-24000} BONGSU_LANG=en
+export BONGSU_PORT_OFFSET=${BONGSU_PORT_OFFSET:-11000} BONGSU_LANG=en
 parent=$(mktemp -d /tmp/bongsu-chaos.XXXXXX)
 chmod 755 "$parent"
 export BONGSU_LAB_DIR=$parent/lab

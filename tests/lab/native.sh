@@ -5,7 +5,7 @@ set -uo pipefail
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.." && pwd)
 # shellcheck source=tests/lab/check.sh
 source "$root/tests/lab/check.sh"
-export BONGSU_PORT_OFFSET=${BONGSU_PORT_OFFSET:-20000} BONGSU_LANG=en
+export BONGSU_PORT_OFFSET=${BONGSU_PORT_OFFSET:-10000} BONGSU_LANG=en
 parent=${1:-$(mktemp -d /tmp/bongsu-test.XXXXXX)}
 chmod 755 "$parent"
 export BONGSU_LAB_DIR="$parent/a lab"

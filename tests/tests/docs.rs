@@ -27,7 +27,10 @@ fn the_reference_is_what_the_programs_say() {
             String::from_utf8(out.stdout).unwrap()
         );
         let metrics = metrics(&repo().join(source));
-        let _ = write!(text, "\n## Metrics\n\nFamilies with a fixed name; those named at run time stand on the service's page.\n\n");
+        let _ = write!(
+            text,
+            "\n## Metrics\n\nFamilies with a fixed name; those named at run time stand on the service's page.\n\n"
+        );
         text.push_str("| family | type | help |\n|---|---|---|\n");
         for (name, kind, help) in metrics {
             let _ = writeln!(text, "| `{name}` | {kind} | {} |", help.replace('|', "\\|"));
