@@ -90,7 +90,7 @@ fn a_hung_mount_costs_only_its_own_numbers() {
         let (text, _) = scrape();
         assert_eq!((timeouts(&text), healthy(&text)), (HUNG, true), "{text}");
     }
-    assert!(start.elapsed() < Duration::from_secs(60), "50 scrapes took {:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_mins(1), "50 scrapes took {:?}", start.elapsed());
     assert!(threads(&service) <= before + 1, "{} threads became {}", before, threads(&service));
 
     // The daemons end: the mounts answer (with an error) and say so at the next scrape.
