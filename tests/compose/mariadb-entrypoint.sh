@@ -31,8 +31,9 @@ SQL
 CREATE USER IF NOT EXISTS root@'%' IDENTIFIED BY '$(setting ROOT_PASSWORD)';
 GRANT ALL ON *.* TO root@'%' WITH GRANT OPTION;
 ALTER USER root@localhost IDENTIFIED BY '$(setting ROOT_PASSWORD)';
+SHUTDOWN;
 SQL
-  kill "$server"
+  # Not by a signal: this shell is root without CAP_KILL, the server runs as mysql.
   wait "$server" || true
 fi
 exec setpriv --reuid=mysql --regid=mysql --clear-groups "$@"
