@@ -57,7 +57,7 @@ pub(crate) fn program() -> Program {
         &MAX_BUFFERED,
         &PRINT,
     ]);
-    program.commands = commands::all();
+    program.commands.extend(commands::all());
     program.workers = 2;
     program
 }
