@@ -1,0 +1,13 @@
+//! Metrics from log lines: inputs hand lines to rules, rules make series.
+
+mod config;
+mod engine;
+mod input;
+mod line;
+mod metric;
+mod pattern;
+mod program;
+mod state;
+mod template;
+
+fn main() {}
