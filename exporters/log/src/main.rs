@@ -10,4 +10,6 @@ mod program;
 mod state;
 mod template;
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    exporter::run(program::program(), program::build)
+}
