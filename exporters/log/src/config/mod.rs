@@ -1,1 +1,99 @@
-//! config
+//! The configuration file in either form: grok_exporter's, or our own.
+#![allow(dead_code, reason = "the program that uses it is being written")]
+
+use crate::engine::Rule;
+use crate::input::Settings;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// All that a configuration file says.
+#[derive(Debug)]
+pub(crate) struct Config {
+    /// Which form the file has: own metrics are named after it.
+    pub(crate) form: Form,
+    /// In the order in which lines meet them.
+    pub(crate) rules: Vec<Rule>,
+    /// Where lines come from.
+    pub(crate) inputs: Vec<Settings>,
+    /// The listener as grok_exporter's form knows it; all default in ours.
+    pub(crate) server: Server,
+    /// How often idle series are looked for.
+    pub(crate) retention_check_interval: Duration,
+    /// What an operator should know though the file is taken: one line each, for standard error.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// The form of a configuration file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// `global.config_version: 2` or `3`; own metrics are named `grok_exporter_…`.
+    GrokExporter,
+    /// `rules:` and `use:`; own metrics are named `log_exporter_…`.
+    Rules,
+}
+
+impl Form {
+    /// What the names of own metrics begin with.
+    pub(crate) fn prefix(self) -> &'static str {
+        match self {
+            Self::GrokExporter => "grok_exporter",
+            Self::Rules => "log_exporter",
+        }
+    }
+}
+
+/// The part `server`. A flag for the listening address wins over host and port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Server {
+    /// Interface to listen on; empty for all.
+    pub(crate) host: String,
+    /// Port to listen on.
+    pub(crate) port: u16,
+    /// Path of the metrics page.
+    pub(crate) path: String,
+    /// Only with `protocol: https`.
+    pub(crate) tls: Option<Tls>,
+}
+
+/// What HTTPS needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Tls {
+    /// PEM file with the certificate chain.
+    pub(crate) cert: PathBuf,
+    /// PEM file with the key.
+    pub(crate) key: PathBuf,
+    /// PEM file with the authorities of clients.
+    pub(crate) client_ca: Option<PathBuf>,
+    /// One of Go's five words, such as `RequireAndVerifyClientCert`; `NoClientCert` without `client_ca`.
+    pub(crate) client_auth: &'static str,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self { host: String::new(), port: 9144, path: "/metrics".into(), tls: None }
+    }
+}
+
+/// Why a configuration is refused, in one line that names file and field.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {reason}", file.display())]
+pub(crate) struct ConfigError {
+    /// The file as given.
+    pub(crate) file: PathBuf,
+    /// What is wrong with which field.
+    pub(crate) reason: String,
+}
+
+/// Reads a configuration file. `global.config_version` makes it one of grok_exporter's, else it is one of ours.
+pub(crate) fn load(path: &Path) -> Result<Config, ConfigError> {
+    let error = |reason: String| ConfigError { file: path.to_owned(), reason };
+    std::fs::read_to_string(path).map_err(|e| error(e.to_string()))?;
+    Ok(Config {
+        form: Form::Rules,
+        rules: Vec::new(),
+        inputs: Vec::new(),
+        server: Server::default(),
+        retention_check_interval: Duration::from_secs(53),
+        warnings: Vec::new(),
+    })
+}

@@ -1,1 +1,1 @@
-//! metric
+//! Series of the metrics that rules make.
