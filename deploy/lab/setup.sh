@@ -9,7 +9,7 @@ become_root() { # ARGUMENTS of the command to run again
   [ "$EUID" -ne 0 ] || return 0
   command -v sudo >/dev/null || die "run this as root; sudo is not installed" "root로 실행하세요. sudo가 없습니다"
   exec sudo BONGSU_LAB_DIR="$lab_dir" BONGSU_PORT_OFFSET="$offset" BONGSU_LANG="$language" \
-    BONGSU_SKIP="${BONGSU_SKIP:-}" BONGSU_CARGO_PROFILE="${BONGSU_CARGO_PROFILE:-}" CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-}" \
+    BONGSU_SKIP="${BONGSU_SKIP:-}" BONGSU_QUICK_RULES="${BONGSU_QUICK_RULES:-}" BONGSU_CARGO_PROFILE="${BONGSU_CARGO_PROFILE:-}" CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-}" \
     "$root/lab" "$@"
 }
 
@@ -244,6 +244,12 @@ write_config() {
     -e "s#/tmp/nginx.pid#\"$lab_dir/data/nginx/nginx.pid\"#" -e "s#/tmp/nginx-\([a-z]*\)#\"$lab_dir/data/nginx/\1\"#" \
     "$root/deploy/nginx/nginx.conf" >"$etc/nginx/nginx.conf"
   cp "$root/deploy/nginx/static.conf" "$etc/nginx/site.conf"
+  rm -f "$etc/quick-rules"
+  if [ -n "${BONGSU_QUICK_RULES:-}" ]; then
+    quicken_rules "$etc"/prometheus/rules/*.yml
+    quicken_routes "$etc/alertmanager/alertmanager.yml"
+    touch "$etc/quick-rules"
+  fi
   for service in "${!job[@]}"; do
     [ -e "$etc/prometheus/targets/${job[$service]}.yml" ] || printf '[]\n' >"$etc/prometheus/targets/${job[$service]}.yml"
   done
