@@ -31,6 +31,7 @@ pub struct App {
     pub(crate) ready: Arc<ReadyFn>,
     pub(crate) before: Option<Starting>,
     pub(crate) after: Option<Stopping>,
+    pub(crate) redirects: bool,
 }
 
 /// Says whether the service can do its work now.
@@ -41,7 +42,7 @@ type Stopping = Pin<Box<dyn Future<Output = ()> + Send>>;
 impl App {
     /// An app with these routes, always ready, without a page at `/`. `/-/healthy` and `/-/ready` are added.
     pub fn new(router: Router) -> Self {
-        Self { router, landing: None, ready: Arc::new(|| true), before: None, after: None }
+        Self { router, landing: None, ready: Arc::new(|| true), before: None, after: None, redirects: true }
     }
 
     /// The same app with a landing page at `/`; the router must not have a route there then.
@@ -55,6 +56,14 @@ impl App {
     #[must_use]
     pub fn ready(mut self, ready: impl Fn() -> bool + Send + Sync + 'static) -> Self {
         self.ready = Arc::new(ready);
+        self
+    }
+
+    /// The same app, where a path with `//`, `.` or `..` is served as the clean one instead of redirected to it: a sender
+    /// that follows a redirect with a GET would lose its body.
+    #[must_use]
+    pub fn without_redirects(mut self) -> Self {
+        self.redirects = false;
         self
     }
 

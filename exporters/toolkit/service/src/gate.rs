@@ -78,6 +78,10 @@ async fn route(shared: &Shared, slot: &Arc<Slot>, request: Request<Incoming>) ->
     match path::see(request.uri().path()) {
         Seen::Clean => {}
         Seen::BadEscape => return answer::bad_request("malformed escape in the path"),
+        Seen::Redirect(to) if !shared.redirects => match with_path(request.uri(), &to) {
+            Some(uri) => *request.uri_mut() = uri,
+            None => return answer::bad_request("malformed path"),
+        },
         Seen::Redirect(to) => {
             let query = request.uri().query().map(|q| format!("?{q}")).unwrap_or_default();
             let shown = [&Method::GET, &Method::HEAD].contains(&request.method());

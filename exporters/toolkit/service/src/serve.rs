@@ -32,6 +32,8 @@ pub(crate) struct Shared {
     /// Handshakes that fail are worth a line, not a disk full of them.
     pub(crate) complaints: Quota,
     pub(crate) shutdown: Shutdown,
+    /// Whether a path that is not clean is redirected, as Go's mux does.
+    pub(crate) redirects: bool,
 }
 
 impl Shared {
@@ -42,7 +44,7 @@ impl Shared {
 
 /// Serves `app` on `listeners` until `shutdown`, then finishes the requests under way, for a bounded time.
 pub async fn serve(listeners: Vec<Listener>, app: App, config: Config, shutdown: Shutdown) -> Result<(), StartError> {
-    let App { router, landing, ready, before, after } = app;
+    let App { router, landing, ready, before, after, redirects } = app;
     if let Some(work) = before {
         work.await?;
     }
@@ -53,6 +55,7 @@ pub async fn serve(listeners: Vec<Listener>, app: App, config: Config, shutdown:
         connections: Arc::clone(&connections),
         complaints: Quota::per_minute(10),
         shutdown: shutdown.clone(),
+        redirects,
     });
     let watch = {
         let connections = Arc::clone(&connections);

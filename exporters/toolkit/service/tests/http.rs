@@ -53,6 +53,18 @@ async fn paths_are_answered_as_the_mux_answers_them() {
 }
 
 #[tokio::test]
+async fn an_app_that_takes_bodies_serves_the_clean_path_in_place() {
+    let served = serve(app().without_redirects(), Limits::default()).await;
+    for path in ["//echo", "/./echo", "/a/../echo", "/%2e/echo", "///echo?x=1"] {
+        let request =
+            format!("POST {path} HTTP/1.1\r\nHost: t\r\nContent-Length: 4\r\nConnection: close\r\n\r\nbody");
+        let answer = served.talk(request.as_bytes()).await;
+        assert_eq!((status(&answer), body(&answer)), ("200", "body"), "{path}");
+    }
+    assert!(served.get("/../x").await.starts_with("HTTP/1.1 404 "));
+}
+
+#[tokio::test]
 async fn broken_requests_are_refused_and_closed() {
     let served = serve(app(), Limits::default()).await;
     let long = "a".repeat(1 << 20);
