@@ -82,8 +82,8 @@ impl Engine {
         Outcome::Unmatched
     }
 
-    /// The metrics of the rules.
-    pub(crate) fn emit(&self, _out: &mut Part) {}
+    /// The metrics of the rules. `now` tells which observations the quantiles of summaries still count.
+    pub(crate) fn emit(&self, _now: SystemTime, _out: &mut Part) {}
 
     /// Lines by outcome, and by metric what was matched, refused, dropped and cut; `prefix` as [`crate::config::Form`]
     /// says. Build info, buffer load and what is by file belong to the program.
