@@ -61,6 +61,7 @@ pub async fn serve(listeners: Vec<Listener>, app: App, config: Config, shutdown:
         let connections = Arc::clone(&connections);
         tokio::spawn(async move { connections.watch().await })
     };
+    crate::sys::release_start_pages();
     let mut accepting = JoinSet::new();
     for listener in listeners {
         accepting.spawn(accept(listener, Arc::clone(&shared)));
