@@ -1,5 +1,6 @@
 //! Flags, and the targets that they name.
 
+use crate::format::Format;
 use crate::target::Target;
 use exporter::{Flag, FlagKind, Flags, Peers, Program, Served, StartError};
 use service::{Setup, client};
@@ -12,7 +13,7 @@ pub(crate) fn program() -> Program {
     let mut program = Program::new(
         "nginx_exporter",
         "NGINX Prometheus Exporter",
-        "nginx metrics from stub_status, under nginx-prometheus-exporter's names.",
+        "nginx metrics from stub_status, under nginx-prometheus-exporter's names; NGINX Plus, Angie and the VTS module too.",
         ":9113",
     )
     .flags(FLAGS.iter().copied());
@@ -28,6 +29,7 @@ pub(crate) fn build(setup: &Setup) -> Result<Served, StartError> {
         return Err(StartError::new(format!("--{}: expected a time above 0", TIMEOUT.name)));
     }
     let consts = const_labels(flags)?;
+    let format = format(flags)?;
     let uris = flags.texts(SCRAPE_URI.name);
     let mut targets = Vec::with_capacity(uris.len());
     for (i, uri) in uris.iter().enumerate() {
@@ -40,10 +42,24 @@ pub(crate) fn build(setup: &Setup) -> Result<Served, StartError> {
             // A password in the address is no label.
             labels.push(("addr".to_owned(), client::without_credentials(uri)));
         }
-        let target = Target::new(uri, timeout, options(flags, setup.version.version), labels);
+        let target = Target::new(uri, format, timeout, options(flags, setup.version.version), labels);
         targets.push(target.map_err(|e| StartError::new(format!("--{}: {e}", SCRAPE_URI.name)))?);
     }
     Ok(Served::new(Arc::new(Peers::new(targets))))
+}
+
+fn format(flags: &Flags) -> Result<Format, StartError> {
+    let format = Format::from_word(flags.text(FORMAT.name));
+    match (flags.on(PLUS.name), flags.given(FORMAT.name)) {
+        (true, true) if format != Format::Plus => Err(StartError::new(format!(
+            "--{} does not go with --{}={}",
+            PLUS.name,
+            FORMAT.name,
+            flags.text(FORMAT.name)
+        ))),
+        (true, _) => Ok(Format::Plus),
+        _ => Ok(format),
+    }
 }
 
 fn options(flags: &Flags, version: &str) -> client::Options {
@@ -57,8 +73,8 @@ fn options(flags: &Flags, version: &str) -> client::Options {
             ca: file(&SSL_CA_CERT),
             identity: file(&SSL_CLIENT_CERT).zip(file(&SSL_CLIENT_KEY)),
         },
-        max_body: BODY_LIMIT,
         redirects: 10,
+        ..client::Options::default()
     }
 }
 
@@ -84,9 +100,18 @@ const SCRAPE_URI: Flag = Flag::new(
     "nginx.scrape-uri",
     FlagKind::Texts,
     "http://127.0.0.1:8080/stub_status",
-    "A URI or unix domain socket path (unix:SOCKET[:PATH]) for scraping stub_status. Repeatable for multiple URIs.",
+    "A URI or unix domain socket path (unix:SOCKET[:PATH]) for scraping NGINX metrics. For NGINX, the stub_status page must \
+     be available through the URI. For NGINX Plus -- the API. Repeatable for multiple URIs.",
 )
 .env("SCRAPE_URI");
+const PLUS: Flag = Flag::switch("nginx.plus", "Start the exporter for NGINX Plus.").env("NGINX_PLUS");
+const FORMAT: Flag = Flag::new(
+    "nginx.format",
+    FlagKind::Choice(Format::WORDS),
+    "stub",
+    "What the URIs answer with: stub_status, the API of NGINX Plus (as --nginx.plus), /status/ of Angie, or \
+     /status/format/json of nginx-module-vts; auto: each answer tells.",
+);
 const SSL_VERIFY: Flag = Flag::switch("nginx.ssl-verify", "Perform SSL certificate verification.").env("SSL_VERIFY");
 const SSL_CA_CERT: Flag = Flag::text(
     "nginx.ssl-ca-cert",
@@ -126,6 +151,8 @@ const LISTEN_ADDRESS: Flag = Flag::new(
 .env("LISTEN_ADDRESS");
 
 const FLAGS: &[&Flag] = &[
+    &PLUS,
+    &FORMAT,
     &SCRAPE_URI,
     &SSL_VERIFY,
     &SSL_CA_CERT,
@@ -136,6 +163,3 @@ const FLAGS: &[&Flag] = &[
     &CONST_LABEL,
     &LISTEN_ADDRESS,
 ];
-
-/// A stub_status page has 100 bytes; 64 KiB is room for whatever a proxy adds.
-const BODY_LIMIT: usize = 64 << 10;

@@ -1,0 +1,45 @@
+//! Families of TCP and UDP: zones, upstreams, limits, synchronised memory.
+
+use super::STATES;
+use crate::tree::Rule;
+use exporter::Desc;
+
+pub(super) const RULES: &[Rule] = &[
+    Rule::new(Desc::gauge("nginxplus_stream_server_zone_processing", "Client connections that are currently being processed"), "stream/server_zones/{server_zone}/processing"),
+    Rule::new(Desc::counter("nginxplus_stream_server_zone_connections", "Total connections"), "stream/server_zones/{server_zone}/connections"),
+    Rule::new(Desc::counter("nginxplus_stream_server_zone_sessions", "Total sessions completed"), "stream/server_zones/{server_zone}/sessions/{code:2xx|4xx|5xx}"),
+    Rule::new(Desc::counter("nginxplus_stream_server_zone_discarded", "Connections completed without creating a session"), "stream/server_zones/{server_zone}/discarded"),
+    Rule::new(Desc::counter("nginxplus_stream_server_zone_received", "Bytes received from clients"), "stream/server_zones/{server_zone}/received"),
+    Rule::new(Desc::counter("nginxplus_stream_server_zone_sent", "Bytes sent to clients"), "stream/server_zones/{server_zone}/sent"),
+    Rule::new(Desc::counter("nginxplus_stream_server_zone_ssl_handshakes", "Successful SSL handshakes"), "stream/server_zones/{server_zone}/ssl/handshakes"),
+    Rule::new(Desc::counter("nginxplus_stream_server_zone_ssl_handshakes_failed", "Failed SSL handshakes"), "stream/server_zones/{server_zone}/ssl/handshakes_failed"),
+    Rule::new(Desc::counter("nginxplus_stream_server_zone_ssl_session_reuses", "Session reuses during SSL handshake"), "stream/server_zones/{server_zone}/ssl/session_reuses"),
+    Rule::new(Desc::gauge("nginxplus_stream_upstream_server_state", "Current state"), "stream/upstreams/{upstream}/peers/[server=server]/state").words(STATES),
+    Rule::new(Desc::gauge("nginxplus_stream_upstream_server_active", "Active connections"), "stream/upstreams/{upstream}/peers/[server=server]/active"),
+    Rule::new(Desc::gauge("nginxplus_stream_upstream_server_limit", "Limit for connections which corresponds to the max_conns parameter of the upstream server. Zero value means there is no limit"), "stream/upstreams/{upstream}/peers/[server=server]/max_conns").or_zero(),
+    Rule::new(Desc::counter("nginxplus_stream_upstream_server_connections", "Total number of client connections forwarded to this server"), "stream/upstreams/{upstream}/peers/[server=server]/connections"),
+    Rule::new(Desc::gauge("nginxplus_stream_upstream_server_connect_time", "Average time to connect to the upstream server"), "stream/upstreams/{upstream}/peers/[server=server]/connect_time"),
+    Rule::new(Desc::gauge("nginxplus_stream_upstream_server_first_byte_time", "Average time to receive the first byte of data"), "stream/upstreams/{upstream}/peers/[server=server]/first_byte_time"),
+    Rule::new(Desc::gauge("nginxplus_stream_upstream_server_response_time", "Average time to receive the last byte of data"), "stream/upstreams/{upstream}/peers/[server=server]/response_time"),
+    Rule::new(Desc::counter("nginxplus_stream_upstream_server_sent", "Bytes sent to this server"), "stream/upstreams/{upstream}/peers/[server=server]/sent"),
+    Rule::new(Desc::counter("nginxplus_stream_upstream_server_received", "Bytes received from this server"), "stream/upstreams/{upstream}/peers/[server=server]/received"),
+    Rule::new(Desc::counter("nginxplus_stream_upstream_server_fails", "Number of unsuccessful attempts to communicate with the server"), "stream/upstreams/{upstream}/peers/[server=server]/fails"),
+    Rule::new(Desc::counter("nginxplus_stream_upstream_server_unavail", "How many times the server became unavailable for client connections (state 'unavail') due to the number of unsuccessful attempts reaching the max_fails threshold"), "stream/upstreams/{upstream}/peers/[server=server]/unavail"),
+    Rule::new(Desc::counter("nginxplus_stream_upstream_server_health_checks_checks", "Total health check requests"), "stream/upstreams/{upstream}/peers/[server=server]/health_checks/checks"),
+    Rule::new(Desc::counter("nginxplus_stream_upstream_server_health_checks_fails", "Failed health checks"), "stream/upstreams/{upstream}/peers/[server=server]/health_checks/fails"),
+    Rule::new(Desc::counter("nginxplus_stream_upstream_server_health_checks_unhealthy", "How many times the server became unhealthy (state 'unhealthy')"), "stream/upstreams/{upstream}/peers/[server=server]/health_checks/unhealthy"),
+    Rule::new(Desc::counter("nginxplus_stream_upstream_server_ssl_handshakes", "Successful SSL handshakes"), "stream/upstreams/{upstream}/peers/[server=server]/ssl/handshakes"),
+    Rule::new(Desc::counter("nginxplus_stream_upstream_server_ssl_handshakes_failed", "Failed SSL handshakes"), "stream/upstreams/{upstream}/peers/[server=server]/ssl/handshakes_failed"),
+    Rule::new(Desc::counter("nginxplus_stream_upstream_server_ssl_session_reuses", "Session reuses during SSL handshake"), "stream/upstreams/{upstream}/peers/[server=server]/ssl/session_reuses"),
+    Rule::new(Desc::gauge("nginxplus_stream_upstream_zombies", "Servers removed from the group but still processing active client connections"), "stream/upstreams/{upstream}/zombies"),
+    Rule::new(Desc::counter("nginxplus_stream_limit_connection_passed", "Total number of connections that were neither limited nor accounted as limited"), "stream/limit_conns/{zone}/passed"),
+    Rule::new(Desc::counter("nginxplus_stream_limit_connection_rejected", "Total number of connections that were rejected"), "stream/limit_conns/{zone}/rejected"),
+    Rule::new(Desc::counter("nginxplus_stream_limit_connection_rejected_dry_run", "Total number of connections accounted as rejected in the dry run mode"), "stream/limit_conns/{zone}/rejected_dry_run"),
+    Rule::new(Desc::counter("nginxplus_stream_zone_sync_status_bytes_in", "Bytes received by this node"), "stream/zone_sync/status/bytes_in"),
+    Rule::new(Desc::counter("nginxplus_stream_zone_sync_status_bytes_out", "Bytes sent by this node"), "stream/zone_sync/status/bytes_out"),
+    Rule::new(Desc::counter("nginxplus_stream_zone_sync_status_msgs_in", "Total messages received by this node"), "stream/zone_sync/status/msgs_in"),
+    Rule::new(Desc::counter("nginxplus_stream_zone_sync_status_msgs_out", "Total messages sent by this node"), "stream/zone_sync/status/msgs_out"),
+    Rule::new(Desc::gauge("nginxplus_stream_zone_sync_status_nodes_online", "Number of peers this node is connected to"), "stream/zone_sync/status/nodes_online"),
+    Rule::new(Desc::gauge("nginxplus_stream_zone_sync_zone_records_pending", "The number of records that need to be sent to the cluster"), "stream/zone_sync/zones/{zone}/records_pending"),
+    Rule::new(Desc::gauge("nginxplus_stream_zone_sync_zone_records_total", "The total number of records stored in the shared memory zone"), "stream/zone_sync/zones/{zone}/records_total"),
+];
