@@ -4,16 +4,20 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use prometheus_client::registry::Registry;
-use service::{App, Flag, Program, Setup, StartError};
+use service::{App, Flag, Flags, Program, Setup, StartError};
+use tokio::signal::unix::{SignalKind, signal};
 
+use crate::api::admin::{ADMIN_TOKEN, Admin};
 use crate::api::{self, Api};
-use crate::deliver::config::Config;
+use crate::deliver::live::Live;
 use crate::deliver::route::Routing;
 use crate::index::{Follow, Indexer};
 use crate::metrics::Metrics;
 use crate::page;
 use crate::print::{PRINT, Printer};
 use crate::receive::{MAX_BODY, MAX_BUFFERED, Receiver};
+use crate::reconcile::{self, Reconciler};
+use crate::secret::{self, RECEIVE_TOKEN, Token};
 use crate::store::Store;
 use crate::upkeep::{RETENTION_SIZE, RETENTION_TIME, STALE_AFTER, Upkeep};
 use crate::{commands, deliver};
@@ -30,13 +34,6 @@ pub(crate) const CONFIG: Flag = Flag::text(
 );
 /// `--config.check`.
 pub(crate) const CHECK: Flag = Flag::switch("config.check", "Check --config.file and end.");
-/// `--web.admin-token-file`.
-pub(crate) const ADMIN_TOKEN: Flag = Flag::text(
-    "web.admin-token-file",
-    "",
-    "File with the bearer token that the writing calls of the API need; without it they are open to whoever may connect.",
-);
-
 /// The program as its user sees it.
 pub(crate) fn program() -> Program {
     let mut program = Program::new(
@@ -52,11 +49,13 @@ pub(crate) fn program() -> Program {
         &RETENTION_TIME,
         &RETENTION_SIZE,
         &STALE_AFTER,
+        &RECEIVE_TOKEN,
         &ADMIN_TOKEN,
         &MAX_BODY,
         &MAX_BUFFERED,
         &PRINT,
-    ]);
+    ])
+    .flags(reconcile::FLAGS);
     program.commands.extend(commands::all());
     program.workers = 2;
     program
@@ -68,32 +67,56 @@ pub(crate) fn start(setup: &Setup) -> Result<App, StartError> {
     let mut registry = Registry::default();
     let metrics = Metrics::register(&mut registry);
     let dir = PathBuf::from(flags.text(STORAGE_PATH.name));
-    let config = match flags.text(CONFIG.name) {
-        "" => Config::default(),
-        file => Config::read(Path::new(file)).map_err(|e| StartError::new(format!("--config.file: {e}")))?,
-    };
+    let file = Some(flags.text(CONFIG.name)).filter(|f| !f.is_empty()).map(Path::new);
+    let live = Live::open(file, &metrics).map_err(|e| StartError::new(format!("--config.file: {e}")))?;
     if flags.on(CHECK.name) {
+        let config = live.get();
         tracing::info!(targets = config.targets.len(), routes = config.routes.len(), "the configuration is good");
         std::process::exit(0);
     }
-    let config = Arc::new(config);
-    let follow: Vec<Box<dyn Follow>> =
-        vec![Box::new(Arc::clone(&metrics)), Box::new(Routing::new(Arc::clone(&config)))];
+    let live = Arc::new(live);
+    let (receive_token, admin_token) = (token(flags, &RECEIVE_TOKEN)?, token(flags, &ADMIN_TOKEN)?);
+    let follow: Vec<Box<dyn Follow>> = vec![Box::new(Arc::clone(&metrics)), Box::new(Routing::new(live.current()))];
     let store = Store::open(&dir, Indexer::new(follow), Box::new(Arc::clone(&metrics)))
         .map_err(|e| StartError::new(format!("--storage.path={}: {e}", dir.display())))?;
     let printer = Printer::start(flags.text(PRINT.name), std::io::stdout())
         .map_err(|e| StartError::new(format!("starting the printer's thread: {e}")))?;
     let ready = store.clone();
     let closing = store.clone();
-    let token = Some(flags.text(ADMIN_TOKEN.name)).filter(|t| !t.is_empty()).map(PathBuf::from);
-    let api = Api::new(store.clone(), setup.shutdown.clone(), Arc::clone(&config), token);
+    let api = Api::new(store.clone(), setup.shutdown.clone(), Arc::clone(&live), admin_token);
+    if let Some(reconciler) = Reconciler::of(flags).map_err(StartError::new)? {
+        let (metrics, nudge) = (Arc::clone(&metrics), Arc::clone(&api.nudge));
+        tokio::spawn(reconciler.run(store.clone(), metrics, nudge, setup.shutdown.clone()));
+    }
+    tokio::spawn(reload_on_hangup(api.clone())?);
     tokio::spawn(Upkeep::of(flags).run(store.clone(), setup.shutdown.clone()));
-    deliver::start(&config, &store, &metrics, &setup.shutdown, &api.wake);
+    deliver::start(&live, &store, &metrics, &setup.shutdown, &api.wake);
     tokio::spawn(Arc::clone(&metrics).follow(store.clone(), setup.shutdown.clone()));
-    let router = Receiver::new(flags, store, metrics, printer)
-        .router()
+    let received = Arc::clone(&metrics);
+    let receiver = Receiver::new(flags, store, metrics, printer).router();
+    let router = secret::guard(receiver, receive_token, &received)
         .merge(api::router(api.clone()))
         .merge(page::router(api))
         .merge(exporter::own_metrics("webhook_sink", setup, registry));
-    Ok(App::new(router).ready(move || ready.ready().is_ok()).after_serving(async move { closing.close().await }))
+    let app = App::new(router).without_redirects().ready(move || ready.ready().is_ok());
+    Ok(app.after_serving(async move { closing.close().await }))
+}
+
+/// The token of a flag, if it was given.
+fn token(flags: &Flags, flag: &Flag) -> Result<Option<Token>, StartError> {
+    match flags.text(flag.name) {
+        "" => Ok(None),
+        file => Token::open(Path::new(file)).map(Some).map_err(|e| StartError::new(format!("--{}: {e}", flag.name))),
+    }
+}
+
+/// SIGHUP reads the configuration again, as it does with Prometheus and Alertmanager.
+fn reload_on_hangup(api: Api) -> Result<impl Future<Output = ()>, StartError> {
+    let mut hangup = signal(SignalKind::hangup()).map_err(|e| StartError::new(format!("signal handler: {e}")))?;
+    Ok(async move {
+        while hangup.recv().await.is_some() {
+            // What came of it is in the log, the metrics and the audit log.
+            let _ = api::admin::reload(&api, Admin::by_signal("SIGHUP")).await;
+        }
+    })
 }

@@ -12,6 +12,8 @@ mod metrics;
 mod page;
 mod print;
 mod receive;
+mod reconcile;
+mod secret;
 mod store;
 mod upkeep;
 

@@ -39,6 +39,7 @@ pub(crate) struct Metrics {
     pub(crate) deliveries: Family<One<1>, Counter>,
     pub(crate) refused: Family<One<1>, Counter>,
     pub(crate) invalid: Family<One<1>, Counter>,
+    pub(crate) unauthorized: Counter,
     pub(crate) bytes: Counter,
     pub(crate) last_delivery: Gauge<f64, std::sync::atomic::AtomicU64>,
     firing: Family<One<1>, Gauge>,
@@ -54,6 +55,10 @@ pub(crate) struct Metrics {
     resolve: Family<One<1>, Histogram>,
     commits: Histogram,
     batch: Histogram,
+    pub(crate) alertmanagers: Family<One<1>, Gauge>,
+    pub(crate) reconciled: Family<One<1>, Counter>,
+    reload_ok: Gauge,
+    reload_time: Gauge<f64, std::sync::atomic::AtomicU64>,
 }
 
 impl Metrics {
@@ -64,6 +69,7 @@ impl Metrics {
             deliveries: Family::default(),
             refused: Family::default(),
             invalid: Family::default(),
+            unauthorized: Counter::default(),
             bytes: Counter::default(),
             last_delivery: Gauge::default(),
             firing: Family::default(),
@@ -81,6 +87,10 @@ impl Metrics {
             }),
             commits: Histogram::new(seconds),
             batch: Histogram::new([1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0]),
+            alertmanagers: Family::default(),
+            reconciled: Family::default(),
+            reload_ok: Gauge::default(),
+            reload_time: Gauge::default(),
         };
         // Every series is there from the start, so that rate() sees the first event.
         for kind in ["alerts", "events", "raw"] {
@@ -95,6 +105,11 @@ impl Metrics {
         registry.register("webhook_sink_deliveries", "Deliveries stored and acknowledged.", this.deliveries.clone());
         registry.register("webhook_sink_refused", "Deliveries answered 503, to be sent again.", this.refused.clone());
         registry.register("webhook_sink_invalid", "Bodies answered 4xx.", this.invalid.clone());
+        registry.register(
+            "webhook_sink_unauthorized",
+            "Requests answered 401 for want of the token of --web.receive-token-file.",
+            this.unauthorized.clone(),
+        );
         registry.register("webhook_sink_received_bytes", "Bytes of the bodies stored.", this.bytes.clone());
         registry.register(
             "webhook_sink_last_delivery_timestamp_seconds",
@@ -150,11 +165,39 @@ impl Metrics {
             this.commits.clone(),
         );
         registry.register("webhook_sink_commit_batch", "Deliveries acknowledged by one commit.", this.batch.clone());
+        registry.register(
+            "webhook_sink_alertmanager_reachable",
+            "Whether each --alertmanager.url told its alerts when it was asked last.",
+            this.alertmanagers.clone(),
+        );
+        registry.register(
+            "webhook_sink_reconciled_alerts",
+            "Alerts whose state was corrected after asking Alertmanager, by what it said.",
+            this.reconciled.clone(),
+        );
+        registry.register(
+            "webhook_sink_config_last_reload_successful",
+            "Whether --config.file was good when it was read last.",
+            this.reload_ok.clone(),
+        );
+        registry.register(
+            "webhook_sink_config_last_reload_success_timestamp_seconds",
+            "When --config.file was read with success last.",
+            this.reload_time.clone(),
+        );
         Arc::new(this)
     }
 }
 
 impl Metrics {
+    /// Says how reading the configuration went.
+    pub(crate) fn reloaded(&self, good: bool) {
+        self.reload_ok.set(i64::from(good));
+        if good {
+            self.reload_time.set(Nanos::now().seconds());
+        }
+    }
+
     /// Counts an attempt; `age` is that of the message.
     pub(crate) fn attempt(&self, target: &str, outcome: &Outcome, age: Duration) {
         let word = match outcome {

@@ -109,6 +109,7 @@ impl Upkeep {
             "DELETE FROM touches WHERE delivery_id <= ?1",
             "DELETE FROM messages WHERE delivery_id <= ?1",
             "DELETE FROM search WHERE rowid IN (SELECT id FROM episodes WHERE last_delivery <= ?1 AND state <> 0)",
+            "DELETE FROM checks WHERE episode_id IN (SELECT id FROM episodes WHERE last_delivery <= ?1 AND state <> 0)",
             "DELETE FROM members WHERE episode_id IN (SELECT id FROM episodes WHERE last_delivery <= ?1 AND state <> 0)",
             "DELETE FROM episodes WHERE last_delivery <= ?1 AND state <> 0",
         ] {
@@ -127,9 +128,13 @@ fn used(db: &mut dyn Connection) -> Result<u64, StoreError> {
 
 fn forget_firing(db: &mut dyn Connection, before: Nanos, now: Nanos) -> Result<u64, StoreError> {
     let old =
-        db.all("SELECT id FROM episodes WHERE state = 0 AND last_ns < ?1 LIMIT ?2", args![before.0, PIECE], |row| {
-            row.int(0)
-        })?;
+        // One that Alertmanager's API still shows as firing is not forgotten.
+        db.all(
+            "SELECT id FROM episodes e WHERE state = 0 AND last_ns < ?1 AND NOT EXISTS
+               (SELECT 1 FROM checks c WHERE c.episode_id = e.id AND c.verdict = 'firing' AND c.at_ns >= ?1) LIMIT ?2",
+            args![before.0, PIECE],
+            |row| row.int(0),
+        )?;
     for id in &old {
         db.execute("UPDATE episodes SET state = 2, changed_ns = ?2 WHERE id = ?1", args![*id, now.0])?;
         db.execute("UPDATE members SET present = 2 WHERE episode_id = ?1 AND present = 1", args![*id])?;

@@ -11,6 +11,7 @@ use crate::history::alerts::{self, Filter};
 use crate::history::{groups, stats};
 use crate::index::EpisodeState;
 use crate::matcher;
+use crate::reconcile;
 
 /// The query of lists. Everything is optional.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -86,6 +87,9 @@ pub(super) async fn history(State(api): State<Api>, Path(fingerprint): Path<Stri
                     })
                     .collect();
                 value["deliveries"] = touches.into();
+                value["alertmanager"] = reconcile::said(db, episode.id)?
+                    .map(|(verdict, by, at)| json!({ "says": verdict, "by": by, "at": at.rfc3339() }))
+                    .into();
                 list.push(value);
             }
             Ok(list)

@@ -1,12 +1,12 @@
 //! `/api/v1`: what people and programs ask of the history.
 
+pub(crate) mod admin;
 pub(crate) mod alerts;
 mod answer;
 mod deliveries;
 pub(crate) mod outbox;
-mod stream;
+pub(crate) mod stream;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Router;
@@ -14,7 +14,8 @@ use axum::routing::{get, post};
 use service::Shutdown;
 use tokio::sync::Semaphore;
 
-use crate::deliver::config::Config;
+use crate::deliver::live::Live;
+use crate::secret::Token;
 use crate::store::Store;
 pub(crate) use answer::Problem;
 use outbox::Wake;
@@ -26,15 +27,17 @@ pub(crate) struct Api {
     /// Live connections that may still be opened.
     pub(crate) streams: Arc<Semaphore>,
     pub(crate) shutdown: Shutdown,
-    pub(crate) config: Arc<Config>,
-    /// File with the token that writing calls need; without it they are open to whoever may connect.
-    pub(crate) admin_token: Option<PathBuf>,
+    pub(crate) live: Arc<Live>,
+    /// What writing calls need to show; without it they are open to whoever may connect.
+    pub(crate) admin_token: Option<Token>,
     pub(crate) wake: Wake,
+    pub(crate) nudge: stream::Nudge,
 }
 
 impl Api {
-    pub(crate) fn new(store: Store, shutdown: Shutdown, config: Arc<Config>, admin_token: Option<PathBuf>) -> Self {
-        Self { store, streams: Arc::new(Semaphore::new(STREAMS)), shutdown, config, admin_token, wake: Wake::default() }
+    pub(crate) fn new(store: Store, shutdown: Shutdown, live: Arc<Live>, admin_token: Option<Token>) -> Self {
+        let (streams, wake) = (Arc::new(Semaphore::new(STREAMS)), Wake::default());
+        Self { store, streams, shutdown, live, admin_token, wake, nudge: stream::Nudge::default() }
     }
 }
 
@@ -51,13 +54,16 @@ pub(crate) fn router(api: Api) -> Router {
         .route("/api/v1/invalid", get(deliveries::invalid))
         .route("/api/v1/invalid/{id}/raw", get(deliveries::invalid_raw))
         .route("/api/v1/labels", get(alerts::labels))
-        .route("/api/v1/audit", get(outbox::audit_log))
+        .route("/api/v1/audit", get(admin::audit_log))
         .route("/api/v1/deliveries/{id}/replay", post(outbox::replay_one))
         .route("/api/v1/openapi.json", get(openapi))
         .route("/api/v1/outbox", get(outbox::list))
         .route("/api/v1/outbox/{id}/drop", post(outbox::drop_one))
         .route("/api/v1/outbox/{id}/retry", post(outbox::retry))
         .route("/api/v1/replay", post(outbox::replay_range))
+        .route("/-/reload", post(admin::reload_now).put(admin::reload_now))
+        .route("/login", post(admin::login))
+        .route("/delivery/{id}/replay", post(outbox::replay_from_page))
         .route("/outbox/{id}/{action}", post(outbox::from_page))
         .route("/api/v1/stats", get(alerts::numbers))
         .route("/api/v1/stream", get(stream::events))

@@ -3,17 +3,16 @@
 use std::sync::Arc;
 
 use axum::Json;
+use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::Redirect;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use service::Peer;
 
+use super::admin::Admin;
 use super::alerts::time;
 use super::{Api, Problem};
 use crate::clock::Nanos;
-use crate::deliver::config::secret;
 use crate::deliver::route::owe;
 use crate::store::sql::{Connection, Row, StoreError, args};
 
@@ -51,59 +50,6 @@ fn item(row: &dyn Row) -> Result<Value, StoreError> {
     }))
 }
 
-/// Whoever asks to change something: allowed, and known to the audit log.
-pub(super) struct Admin {
-    remote: String,
-}
-
-impl axum::extract::FromRequestParts<Api> for Admin {
-    type Rejection = Response;
-
-    async fn from_request_parts(parts: &mut axum::http::request::Parts, api: &Api) -> Result<Self, Response> {
-        let remote = parts.extensions.get::<Peer>().map(|p| p.0.to_string()).unwrap_or_default();
-        if let Some(refusal) = foreign(&parts.headers) {
-            return Err(refusal);
-        }
-        let Some(file) = api.admin_token.clone() else { return Ok(Self { remote }) };
-        let given = parts.headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok());
-        let given = given.and_then(|v| v.strip_prefix("Bearer ")).unwrap_or_default().to_owned();
-        match secret(&file) {
-            Ok(wanted) if same(wanted.as_bytes(), given.as_bytes()) => Ok(Self { remote }),
-            Ok(_) => Err((
-                StatusCode::UNAUTHORIZED,
-                [(header::WWW_AUTHENTICATE, "Bearer")],
-                "this call needs the token of --web.admin-token-file\n",
-            )
-                .into_response()),
-            Err(e) => Err((StatusCode::SERVICE_UNAVAILABLE, format!("--web.admin-token-file: {e}\n")).into_response()),
-        }
-    }
-}
-
-/// A form on somebody else's page must not steer this sink with the reader's own rights.
-fn foreign(headers: &HeaderMap) -> Option<Response> {
-    let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok());
-    let other_site = text("sec-fetch-site").is_some_and(|s| s != "same-origin" && s != "none");
-    let other_host = match (text("origin"), text("host")) {
-        (Some(origin), Some(host)) => origin.split_once("://").is_none_or(|(_, o)| o != host),
-        _ => false,
-    };
-    (other_site || other_host).then(|| (StatusCode::FORBIDDEN, "asked for by another site\n").into_response())
-}
-
-/// Compares without telling by its time where the difference is.
-fn same(a: &[u8], b: &[u8]) -> bool {
-    a.len() == b.len() && a.iter().zip(b).fold(0, |d, (x, y)| d | (x ^ y)) == 0
-}
-
-fn audit(db: &mut dyn Connection, admin: &Admin, action: &str, detail: &str) -> Result<(), StoreError> {
-    db.execute(
-        "INSERT INTO audit (at_ns, remote, action, detail) VALUES (?1, ?2, ?3, ?4)",
-        args![Nanos::now().0, &admin.remote, action, detail],
-    )
-    .map(drop)
-}
-
 pub(super) async fn retry(State(api): State<Api>, admin: Admin, Path(id): Path<i64>) -> Result<Json<Value>, Problem> {
     change(&api, admin, id, "retry").await
 }
@@ -127,11 +73,23 @@ pub(super) async fn from_page(
     Ok(Redirect::to("/outbox"))
 }
 
+/// `POST /delivery/{id}/replay` from the page's form, which goes back to the delivery.
+pub(super) async fn replay_from_page(
+    State(api): State<Api>,
+    admin: Admin,
+    Path(id): Path<i64>,
+    body: Bytes,
+) -> Result<Redirect, Problem> {
+    let asked = Replay { target: super::admin::form(&body, "target"), ..Replay::default() };
+    let _ = replay_one(State(api), admin, Path(id), Query(asked)).await?;
+    Ok(Redirect::to(&format!("/delivery/{id}")))
+}
+
 async fn change(api: &Api, admin: Admin, id: i64, action: &'static str) -> Result<Json<Value>, Problem> {
     let changed = api
         .store
         .write(move |db| {
-            audit(db, &admin, action, &format!("outbox {id}"))?;
+            admin.audit(db, action, &format!("outbox {id}"))?;
             let now = Nanos::now().0;
             if action == "retry" {
                 return db.execute(
@@ -167,9 +125,9 @@ pub(super) struct Replay {
 impl Replay {
     /// Only a target that the configuration names: nobody can make the sink call an address of their choice.
     fn target(&self, api: &Api) -> Result<String, Problem> {
-        let known = api.config.targets.iter().find(|t| t.name == self.target);
+        let known = api.live.get().targets.iter().any(|t| t.name == self.target);
         known
-            .map(|t| t.name.clone())
+            .then(|| self.target.clone())
             .ok_or_else(|| Problem::bad(format!("target: no target is called {:?}", self.target)))
     }
 }
@@ -184,7 +142,7 @@ pub(super) async fn replay_one(
     let owed = api
         .store
         .write(move |db| {
-            audit(db, &admin, "replay", &format!("delivery {id} to {target}"))?;
+            admin.audit(db, "replay", &format!("delivery {id} to {target}"))?;
             replay(db, &target, "m.delivery_id = ?1 AND m.delivery_id = ?2", id, id)
         })
         .await?;
@@ -214,7 +172,7 @@ pub(super) async fn replay_range(
                     .int(&format!("SELECT count(*) FROM messages m WHERE {range}"), args![from.0, to.0])?
                     .unwrap_or(0));
             }
-            audit(db, &admin, "replay", &format!("{} to {} to {target}", from.rfc3339(), to.rfc3339()))?;
+            admin.audit(db, "replay", &format!("{} to {} to {target}", from.rfc3339(), to.rfc3339()))?;
             replay(db, &target, range, from.0, to.0)
         })
         .await?;
@@ -236,21 +194,6 @@ fn replay(db: &mut dyn Connection, target: &str, which: &str, a: i64, b: i64) ->
         owe(db, target, *group, *round, *delivery, &format!("replay {now}"), now)?;
     }
     Ok(found.len() as i64)
-}
-
-pub(super) async fn audit_log(State(api): State<Api>, _admin: Admin) -> Result<Json<Value>, Problem> {
-    let rows = api
-        .store
-        .read(|db| {
-            db.all("SELECT at_ns, remote, action, detail FROM audit ORDER BY id DESC LIMIT 500", &[], |row| {
-                Ok(json!({
-                    "at": Nanos(row.int(0)?).rfc3339(), "remote": row.text(1)?, "action": row.text(2)?,
-                    "detail": row.text(3)?,
-                }))
-            })
-        })
-        .await?;
-    Ok(Json(json!({ "audit": rows })))
 }
 
 /// Wakes the workers when something was put into the outbox by hand.

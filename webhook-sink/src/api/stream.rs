@@ -34,19 +34,27 @@ pub(super) async fn events(State(api): State<Api>, headers: HeaderMap) -> Respon
     answer
 }
 
+/// Told when something changed that no message tells of.
+pub(crate) type Nudge = Arc<tokio::sync::watch::Sender<u64>>;
+
 fn follow(api: Api, seen: i64, permit: OwnedSemaphorePermit) -> impl Stream<Item = Result<Event, Infallible>> {
-    let indexed = api.store.indexed();
+    let (indexed, nudged) = (api.store.indexed(), api.nudge.subscribe());
     let hello = Event::default().event("hello").id(seen.to_string()).data("{}").retry(Duration::from_secs(2));
     let pending = std::collections::VecDeque::from([hello]);
     stream::unfold(
-        (api, indexed, seen, pending, permit),
-        |(api, mut indexed, mut seen, mut pending, permit)| async move {
+        (api, (indexed, nudged), seen, pending, permit),
+        |(api, (mut indexed, mut nudged), mut seen, mut pending, permit)| async move {
             loop {
                 if let Some(event) = pending.pop_front() {
-                    return Some((Ok(event), (api, indexed, seen, pending, permit)));
+                    return Some((Ok(event), (api, (indexed, nudged), seen, pending, permit)));
                 }
                 let now = tokio::select! {
                     () = api.shutdown.requested() => return None,
+                    news = nudged.changed() => {
+                        news.ok()?;
+                        pending.push_back(Event::default().event("reset").id(seen.to_string()).data("{}"));
+                        continue;
+                    }
                     now = indexed.wait_for(|n| *n > seen) => *now.ok()?,
                 };
                 let Ok(events) = missed(&api, seen, now).await else {

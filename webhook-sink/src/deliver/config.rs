@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::Deserialize;
 use serde::de::{self, Deserializer};
+use serde::{Deserialize, Serialize};
 
 use super::note::Templates;
 use crate::matcher::{self, Matcher};
+use crate::secret;
 
 /// The whole file, checked.
 #[derive(Debug, Default)]
@@ -35,7 +36,7 @@ struct File {
 }
 
 /// Somewhere to send to.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Target {
     pub(crate) name: String,
@@ -72,7 +73,7 @@ pub(crate) struct Target {
 }
 
 /// How to send mail.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Mail {
     /// `host:port`.
@@ -94,7 +95,7 @@ pub(crate) enum MailTls {
     None,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Kind {
     Slack,
@@ -209,14 +210,14 @@ impl Target {
     /// The address to post to.
     pub(super) fn address(&self, default: &str) -> Result<String, String> {
         match (&self.url_file, &self.url) {
-            (Some(file), _) => secret(file),
+            (Some(file), _) => secret::read(file),
             (None, Some(url)) => Ok(url.clone()),
             (None, None) => Ok(default.to_owned()),
         }
     }
 
     pub(super) fn token(&self) -> Result<String, String> {
-        self.token_file.as_deref().map_or_else(|| Ok(String::new()), secret)
+        self.token_file.as_deref().map_or_else(|| Ok(String::new()), secret::read)
     }
 
     /// Messages a second that the provider takes from one webhook or bot in one channel.
@@ -237,13 +238,11 @@ impl Kind {
     pub(crate) fn of(name: &str) -> Option<Self> {
         serde_json::from_value(name.into()).ok()
     }
-}
 
-/// A secret from its file, without the line end.
-pub(crate) fn secret(file: &Path) -> Result<String, String> {
-    let text = std::fs::read_to_string(file).map_err(|e| format!("cannot read {}: {e}", file.display()))?;
-    let text = text.trim();
-    if text.is_empty() { Err(format!("{} is empty", file.display())) } else { Ok(text.to_owned()) }
+    /// The same word.
+    pub(crate) fn name(self) -> String {
+        serde_json::to_value(self).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
+    }
 }
 
 fn yes() -> bool {

@@ -6,9 +6,10 @@ use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
 use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
 
-use super::config::{Mail, MailTls, Target, secret};
+use super::config::{Mail, MailTls, Target};
 use super::note::Note;
 use super::provider::{Outcome, key};
+use crate::secret;
 
 /// Sends one mail to all addressees; messages of one group belong to one thread.
 pub(super) async fn send(target: &Target, note: &Note, text: &str) -> Outcome {
@@ -67,7 +68,7 @@ fn transport(target: &Target, mail: &Mail) -> Result<AsyncSmtpTransport<Tokio1Ex
         MailTls::Tls => builder.tls(Tls::Wrapper(tls(host)?)),
     };
     if let Some(user) = &mail.username {
-        let password = mail.password_file.as_deref().map_or_else(|| Ok(String::new()), secret)?;
+        let password = mail.password_file.as_deref().map_or_else(|| Ok(String::new()), secret::read)?;
         builder = builder.credentials(Credentials::new(user.clone(), password));
     }
     Ok(builder.build())

@@ -5,8 +5,10 @@
 //! whether the provider got it, and it is sent once more, marked as possibly repeated.
 
 pub(crate) mod config;
+mod crew;
 mod email;
 mod escape;
+pub(crate) mod live;
 pub(crate) mod note;
 mod provider;
 pub(crate) mod route;
@@ -21,23 +23,12 @@ use service::Shutdown;
 use crate::api::outbox::Wake;
 use crate::metrics::Metrics;
 use crate::store::Store;
-use config::Config;
+use live::Live;
 pub(crate) use provider::{Outcome, limit};
 
-/// Starts a worker for each target, and the watch over what must keep coming.
-pub(crate) fn start(config: &Arc<Config>, store: &Store, metrics: &Arc<Metrics>, shutdown: &Shutdown, wake: &Wake) {
-    for at in 0..config.targets.len() {
-        let worker = worker::Worker::new(
-            Arc::clone(config),
-            at,
-            store.clone(),
-            Arc::clone(metrics),
-            shutdown.clone(),
-            Arc::clone(wake),
-        );
-        tokio::spawn(worker.run());
-    }
-    if !config.watchdogs.is_empty() || config.failing_targets.is_some() {
-        tokio::spawn(watchdog::watch(Arc::clone(config), store.clone(), shutdown.clone()));
-    }
+/// Starts the workers, and the watch over what must keep coming.
+pub(crate) fn start(live: &Live, store: &Store, metrics: &Arc<Metrics>, shutdown: &Shutdown, wake: &Wake) {
+    let metrics = Arc::clone(metrics);
+    tokio::spawn(crew::run(live.current(), store.clone(), metrics, shutdown.clone(), Arc::clone(wake)));
+    tokio::spawn(watchdog::watch(live.current(), store.clone(), shutdown.clone()));
 }

@@ -1,8 +1,7 @@
 //! From an indexed message to the outbox.
 
-use std::sync::Arc;
-
 use super::config::{Config, Target};
+use super::live::Current;
 use super::watchdog;
 use crate::index::{Applied, Follow, Novelty};
 use crate::message::Status;
@@ -11,29 +10,29 @@ use crate::store::sql::{Connection, StoreError, args};
 
 /// Writes what is owed to which target, in the transaction that indexes the message.
 pub(crate) struct Routing {
-    config: Arc<Config>,
+    current: Current,
 }
 
 impl Routing {
-    pub(crate) fn new(config: Arc<Config>) -> Self {
-        Self { config }
+    pub(crate) fn new(current: Current) -> Self {
+        Self { current }
     }
 
-    fn targets(&self, applied: &Applied<'_>) -> Vec<&Target> {
+    fn targets<'c>(config: &'c Config, applied: &Applied<'_>) -> Vec<&'c Target> {
         let message = applied.message;
         let receiver = message.receiver_name();
-        if let Some(names) = watchdog::own_targets(&self.config, message) {
-            return self.config.targets.iter().filter(|t| names.contains(&t.name)).collect();
+        if let Some(names) = watchdog::own_targets(config, message) {
+            return config.targets.iter().filter(|t| names.contains(&t.name)).collect();
         }
         let mut chosen: Vec<&Target> = Vec::new();
-        for route in &self.config.routes {
+        for route in &config.routes {
             let fits = message.alerts.iter().any(|alert| {
                 route.matchers.iter().all(|m| {
                     m.matches(|name| if name == "receiver" { Some(&receiver) } else { alert.labels.value(name) })
                 })
             });
             if fits {
-                for target in self.config.targets.iter().filter(|t| route.targets.contains(&t.name)) {
+                for target in config.targets.iter().filter(|t| route.targets.contains(&t.name)) {
                     if !chosen.iter().any(|c| c.name == target.name) {
                         chosen.push(target);
                     }
@@ -57,7 +56,8 @@ impl Follow for Routing {
         if applied.kind == Novelty::Duplicate {
             return Ok(());
         }
-        for target in self.targets(applied) {
+        let config = self.current.get();
+        for target in Self::targets(&config, applied) {
             let resolved = applied.message.status == Status::Resolved;
             if (resolved && !target.send_resolved) || (applied.kind == Novelty::Repeat && !target.send_repeats) {
                 continue;

@@ -1,13 +1,14 @@
 //! Noticing silence: an alert that must keep coming, and targets that keep failing. Both raise alerts of the sink's own,
 //! which take the same way as all others: stored, indexed, shown, forwarded.
 
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::time::Duration;
 
 use serde_json::json;
 use service::Shutdown;
 
 use super::config::Config;
+use super::live::Current;
 use crate::clock::Nanos;
 use crate::history::{label, object};
 use crate::message::Message;
@@ -35,25 +36,30 @@ pub(super) fn own_targets<'a>(config: &'a Config, message: &Message<'_>) -> Opti
 }
 
 /// Looks again and again; ends with the service.
-pub(super) async fn watch(config: Arc<Config>, store: Store, shutdown: Shutdown) {
-    let started = Nanos::now();
-    let shortest = config.watchdogs.iter().map(|w| w.after).chain(config.failing_targets.iter().map(|f| f.after)).min();
-    let every =
-        (shortest.unwrap_or(Duration::from_mins(1)) / 10).clamp(Duration::from_millis(500), Duration::from_secs(15));
+pub(super) async fn watch(mut current: Current, store: Store, shutdown: Shutdown) {
+    let mut known = HashMap::new();
     loop {
+        let config = current.get();
+        let spans = config.watchdogs.iter().map(|w| w.after).chain(config.failing_targets.iter().map(|f| f.after));
+        let every = spans.min().map_or(SLOWEST, |s| (s / 10).clamp(Duration::from_millis(500), SLOWEST));
         tokio::select! {
             () = shutdown.requested() => return,
+            () = current.changed() => continue,
             () = tokio::time::sleep(every) => {}
         }
-        if let Err(e) = look(&config, &store, started).await {
+        if let Err(e) = look(&config, &store, &mut known).await {
             tracing::warn!(error = %e, "cannot look after the watchdogs");
         }
     }
 }
 
-async fn look(config: &Arc<Config>, store: &Store, started: Nanos) -> Result<(), StoreError> {
+/// `known` says since when each watchdog is one: after a start, or when it is new in the file, it has its whole time.
+async fn look(config: &Config, store: &Store, known: &mut HashMap<String, Nanos>) -> Result<(), StoreError> {
     let now = Nanos::now();
+    known.retain(|name, _| config.watchdogs.iter().any(|w| w.name == *name));
+    end_what_nobody_watches(config, store, now).await?;
     for watchdog in &config.watchdogs {
+        let began = *known.entry(watchdog.name.clone()).or_insert(now);
         let matchers = watchdog.matchers.clone();
         let since = now.before(watchdog.after);
         let seen = store
@@ -74,8 +80,7 @@ async fn look(config: &Arc<Config>, store: &Store, started: Nanos) -> Result<(),
                 Ok(seen)
             })
             .await?;
-        // After a start everybody has the whole time again.
-        let missing = seen.is_none() && started < since;
+        let missing = seen.is_none() && began < since;
         let text = format!(
             "no alert of watchdog {} for {:?}: is Prometheus or Alertmanager down?",
             watchdog.name, watchdog.after
@@ -96,6 +101,38 @@ async fn look(config: &Arc<Config>, store: &Store, started: Nanos) -> Result<(),
                 .await?;
             let text = format!("target {} has taken nothing for {:?}", target.name, failing.after);
             tell(store, FAILING, "target", &target.name, oldest.is_some_and(|n| n < since.0), now, &text).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Ends alerts of the sink's own about watchdogs and targets that the configuration no longer has.
+async fn end_what_nobody_watches(config: &Config, store: &Store, now: Nanos) -> Result<(), StoreError> {
+    let open = store
+        .read(|db| {
+            db.all(
+                "SELECT e.labels FROM groups g JOIN members m ON m.group_id = g.id AND m.present = 1
+                 JOIN episodes e ON e.id = m.episode_id WHERE g.receiver = ?1",
+                args![OWN],
+                |row| row.text(0),
+            )
+        })
+        .await?;
+    for labels in open.iter().map(|text| object(text)) {
+        let (alert, kind, known) = match label(&labels, "alertname") {
+            Some(MISSING) => {
+                let name = label(&labels, "watchdog");
+                (MISSING, "watchdog", config.watchdogs.iter().any(|w| Some(w.name.as_str()) == name))
+            }
+            Some(FAILING) => {
+                let name = label(&labels, "target");
+                let there = config.targets.iter().any(|t| Some(t.name.as_str()) == name);
+                (FAILING, "target", there && config.failing_targets.is_some())
+            }
+            _ => continue,
+        };
+        if let Some(name) = label(&labels, kind).filter(|_| !known) {
+            tell(store, alert, kind, name, false, now, "not watched any more").await?;
         }
     }
     Ok(())
@@ -153,3 +190,6 @@ async fn tell(
     };
     store.receive(delivery).await.map(drop)
 }
+
+/// How long it takes at most until something missing is noticed.
+const SLOWEST: Duration = Duration::from_secs(15);

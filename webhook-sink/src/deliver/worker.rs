@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use service::Shutdown;
 
 use super::config::{Config, Target};
+use super::live::Current;
 use super::note::Note;
 use super::provider::Outcome;
 use super::send::Sender;
@@ -17,11 +18,12 @@ use crate::store::Store;
 use crate::store::sql::{Connection, StoreError, args};
 
 pub(super) struct Worker {
+    /// What is in force, and what of it this worker goes by: its target's place in it is `at`.
+    current: Current,
     config: Arc<Config>,
     at: usize,
     store: Store,
     metrics: Arc<Metrics>,
-    shutdown: Shutdown,
     wake: Wake,
     sender: Sender,
     /// Messages that may be sent at once now, and when that was reckoned.
@@ -39,23 +41,28 @@ struct Job {
 }
 
 impl Worker {
+    /// The worker of the target at this place of the configuration.
     pub(super) fn new(
-        config: Arc<Config>,
+        config: &Arc<Config>,
         at: usize,
+        current: Current,
         store: Store,
         metrics: Arc<Metrics>,
-        shutdown: Shutdown,
         wake: Wake,
     ) -> Self {
         let sender = Sender::new(&config.targets[at]);
-        Self { config, at, store, metrics, shutdown, wake, sender, bucket: (BURST, Instant::now()) }
+        let config = Arc::clone(config);
+        Self { current, config, at, store, metrics, wake, sender, bucket: (BURST, Instant::now()) }
     }
 
-    pub(super) async fn run(mut self) {
+    /// Works until the sink stops or its target is no more.
+    pub(super) async fn run(mut self, shutdown: Shutdown, gone: Shutdown) {
         let mut indexed = self.store.indexed();
+        let mut news_of_config = self.current.clone();
         self.forget_claims().await;
         loop {
             let pause = match self.step().await {
+                _ if gone.is_requested() => return,
                 Ok(Some(pause)) => pause,
                 Ok(None) => continue,
                 Err(e) => {
@@ -65,14 +72,34 @@ impl Worker {
             };
             // `changed` fails only when the writer is gone, and then there is nothing more to do.
             tokio::select! {
-                () = self.shutdown.requested() => return,
+                () = shutdown.requested() => return,
+                () = gone.requested() => return,
                 () = tokio::time::sleep(pause) => {}
                 () = self.wake.notified() => {}
+                () = news_of_config.changed() => {}
                 news = indexed.changed() => if news.is_err() { return },
             }
             // A burst of messages to one group becomes one.
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    }
+
+    /// Goes by the configuration in force. What failed under an older form of the target is due at once.
+    async fn keep_up(&mut self) -> Result<(), StoreError> {
+        let now = self.current.get();
+        if Arc::ptr_eq(&now, &self.config) {
+            return Ok(());
+        }
+        let Some(at) = now.targets.iter().position(|t| t.name == self.target().name) else { return Ok(()) };
+        let changed = now.targets[at] != *self.target();
+        (self.config, self.at) = (now, at);
+        if changed {
+            self.sender = Sender::new(self.target());
+            let name = self.target().name.clone();
+            let due = "UPDATE outbox SET next_ns = 0 WHERE target = ?1 AND state = 'pending'";
+            self.store.write(move |db| db.execute(due, args![&name])).await?;
+        }
+        Ok(())
     }
 
     fn target(&self) -> &Target {
@@ -95,6 +122,7 @@ impl Worker {
 
     /// Sends one message if one is due. Answers how long to wait, or `None` to go on at once.
     async fn step(&mut self) -> Result<Option<Duration>, StoreError> {
+        self.keep_up().await?;
         if let Some(wait) = self.wait_for_turn() {
             return Ok(Some(wait));
         }

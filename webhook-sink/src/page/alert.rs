@@ -14,6 +14,7 @@ use crate::api::Api;
 use crate::clock::Nanos;
 use crate::history::alerts;
 use crate::index::EpisodeState;
+use crate::reconcile;
 
 #[derive(Template)]
 #[template(path = "alert.html")]
@@ -35,6 +36,8 @@ struct Episode {
     ended: String,
     ended_text: String,
     lasted: String,
+    /// What Alertmanager's API says of it, where it was asked.
+    told: String,
     annotations: Vec<(String, String)>,
     links: Vec<Link>,
     touches: Vec<Touch>,
@@ -74,23 +77,24 @@ pub(super) async fn show(
                     )?;
                     touches.push((touch, sent.join(", ")));
                 }
-                found.push((episode, touches));
+                let told = reconcile::said(db, episode.id)?;
+                found.push((episode, touches, told));
             }
             Ok(found)
         })
         .await?;
     let t = context.t;
-    let Some((newest, _)) = found.first() else {
+    let Some((newest, ..)) = found.first() else {
         return Ok((StatusCode::NOT_FOUND, format!("{}\n", t.not_found)).into_response());
     };
     let month = Nanos::now().before(Duration::from_hours(30 * 24));
     Ok(page(&History {
         name: newest.name().to_owned(),
         chips: item::chips(&newest.labels, ""),
-        month: found.iter().filter(|(e, _)| e.last >= month).count(),
+        month: found.iter().filter(|(e, ..)| e.last >= month).count(),
         episodes: found
             .iter()
-            .map(|(e, touches)| {
+            .map(|(e, touches, told)| {
                 let end = e.ends.filter(|_| e.state == EpisodeState::Resolved);
                 Episode {
                     id: e.id,
@@ -101,6 +105,7 @@ pub(super) async fn show(
                     ended: end.map(Nanos::rfc3339_seconds).unwrap_or_default(),
                     ended_text: end.map(|n| item::ago(n, t)).unwrap_or_default(),
                     lasted: end.map(|n| t.span(e.starts.until(n).as_secs())).unwrap_or_default(),
+                    told: told.as_ref().map(|(verdict, by, _)| told_text(verdict, by, t)).unwrap_or_default(),
                     annotations: e
                         .annotations
                         .iter()
@@ -127,4 +132,15 @@ pub(super) async fn show(
         fingerprint,
         c: context.at("", true),
     }))
+}
+
+fn told_text(verdict: &str, by: &str, t: &super::Words) -> String {
+    let text = match verdict {
+        "silenced" => t.told_silenced,
+        "inhibited" => t.told_inhibited,
+        "muted" => t.told_muted,
+        "firing" => t.told_firing,
+        _ => t.told_ended,
+    };
+    if by.is_empty() { text.to_owned() } else { format!("{text} ({by})") }
 }

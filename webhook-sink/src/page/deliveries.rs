@@ -2,13 +2,14 @@
 
 use askama::Template;
 use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
 use super::{Context, Trouble, item, page};
 use crate::api::Api;
 use crate::clock::Nanos;
+use crate::history::alerts::{self, Filter};
 use crate::history::stats;
 use crate::print::{Style, lay_out};
 use crate::store::sql::{Row, StoreError, args};
@@ -28,6 +29,9 @@ struct One {
     c: Context,
     d: Delivery,
     sent: Vec<Sent>,
+    targets: Vec<String>,
+    /// Whether the reader has yet to show the admin token.
+    ask: bool,
     body: String,
 }
 
@@ -36,6 +40,7 @@ struct One {
 struct Outbox {
     c: Context,
     rows: Vec<Sent>,
+    ask: bool,
 }
 
 #[derive(Template)]
@@ -46,7 +51,18 @@ struct Health {
     last_text: String,
     database: String,
     behind: i64,
-    targets: Vec<(String, i64, i64, i64)>,
+    targets: Vec<Target>,
+    watchdogs: Vec<(String, String, String)>,
+}
+
+struct Target {
+    name: String,
+    kind: String,
+    waiting: i64,
+    dead: i64,
+    sent: i64,
+    last: String,
+    last_text: String,
 }
 
 struct Delivery {
@@ -154,7 +170,12 @@ pub(super) async fn list(
     }))
 }
 
-pub(super) async fn one(context: Context, State(api): State<Api>, Path(id): Path<i64>) -> Result<Response, Trouble> {
+pub(super) async fn one(
+    context: Context,
+    State(api): State<Api>,
+    Path(id): Path<i64>,
+    headers: HeaderMap,
+) -> Result<Response, Trouble> {
     let t = context.t;
     let (found, sent, body) = api
         .store
@@ -174,7 +195,8 @@ pub(super) async fn one(context: Context, State(api): State<Api>, Path(id): Path
     let Some(d) = found else {
         return Ok((StatusCode::NOT_FOUND, format!("{}\n", t.not_found)).into_response());
     };
-    Ok(page(&One { d, sent, body, c: context }))
+    let targets = api.live.get().targets.iter().map(|t| t.name.clone()).collect();
+    Ok(page(&One { d, sent, targets, ask: api.wants_login(&headers), body, c: context }))
 }
 
 const OUTBOX: &str = "SELECT id, delivery_id, target, state, attempts, next_ns, answer FROM outbox";
@@ -193,7 +215,7 @@ fn outgoing(row: &dyn Row) -> Result<Sent, StoreError> {
     })
 }
 
-pub(super) async fn outbox(context: Context, State(api): State<Api>) -> Result<Response, Trouble> {
+pub(super) async fn outbox(context: Context, State(api): State<Api>, headers: HeaderMap) -> Result<Response, Trouble> {
     let rows = api
         .store
         .read(|db| {
@@ -204,30 +226,60 @@ pub(super) async fn outbox(context: Context, State(api): State<Api>) -> Result<R
             )
         })
         .await?;
-    Ok(page(&Outbox { rows, c: context.at("/outbox", true) }))
+    Ok(page(&Outbox { rows, ask: api.wants_login(&headers), c: context.at("/outbox", true) }))
 }
 
 pub(super) async fn health(context: Context, State(api): State<Api>) -> Result<Response, Trouble> {
-    let (now, targets) = api
+    let config = api.live.get();
+    let asked = std::sync::Arc::clone(&config);
+    let (now, owed, seen) = api
         .store
-        .read(|db| {
-            let targets = db.all(
+        .read(move |db| {
+            let owed = db.all(
                 "SELECT target, count(CASE WHEN state IN ('pending', 'sending') THEN 1 END),
-                   count(CASE WHEN state = 'dead' THEN 1 END), count(CASE WHEN state = 'sent' THEN 1 END)
+                   count(CASE WHEN state = 'dead' THEN 1 END), count(CASE WHEN state = 'sent' THEN 1 END),
+                   max(CASE WHEN state = 'sent' THEN done_ns END)
                  FROM outbox GROUP BY target ORDER BY target",
                 &[],
-                |row| Ok((row.text(0)?, row.int(1)?, row.int(2)?, row.int(3)?)),
+                |row| Ok((row.text(0)?, [row.int(1)?, row.int(2)?, row.int(3)?], row.opt_int(4)?.map(Nanos))),
             )?;
-            Ok((stats::now(db)?, targets))
+            let mut seen = Vec::new();
+            for watchdog in &asked.watchdogs {
+                let filter = Filter { matchers: watchdog.matchers.clone(), limit: 1, ..Filter::default() };
+                let last = alerts::find(db, &filter)?.alerts.first().map(|a| a.last);
+                seen.push((watchdog.name.clone(), last));
+            }
+            Ok((stats::now(db)?, owed, seen))
         })
         .await?;
     let t = context.t;
+    let when = |at: Option<Nanos>| {
+        (at.map(Nanos::rfc3339_seconds).unwrap_or_default(), at.map(|n| item::ago(n, t)).unwrap_or_default())
+    };
+    let configured = config.targets.iter().map(|t| (t.name.clone(), t.kind.name()));
+    let gone = owed.iter().filter(|(name, ..)| !config.targets.iter().any(|t| t.name == *name));
+    let targets = configured
+        .chain(gone.map(|(name, ..)| (name.clone(), String::new())))
+        .map(|(name, kind)| {
+            let counts = owed.iter().find(|(n, ..)| *n == name);
+            let [waiting, dead, sent] = counts.map_or([0; 3], |(_, counts, _)| *counts);
+            let (last, last_text) = when(counts.and_then(|(_, _, last)| *last));
+            Target { name, kind, waiting, dead, sent, last, last_text }
+        })
+        .collect();
     Ok(page(&Health {
         last: now.last_delivery.map(Nanos::rfc3339_seconds).unwrap_or_default(),
         last_text: now.last_delivery.map(|n| item::ago(n, t)).unwrap_or_default(),
         database: bytes(api.store.size() as i64),
         behind: api.store.stored() - *api.store.indexed().borrow(),
         targets,
+        watchdogs: seen
+            .into_iter()
+            .map(|(name, last)| {
+                let (at, text) = when(last);
+                (name, at, text)
+            })
+            .collect(),
         c: context.at("/health", true),
     }))
 }

@@ -42,7 +42,8 @@ pub(crate) struct Context {
     theme: &'static str,
     here: &'static str,
     live: bool,
-    /// This page's address, encoded as a value.
+    /// This page's address, as it is and encoded as a value.
+    path: String,
     back: String,
     version: &'static str,
     style: String,
@@ -74,6 +75,7 @@ impl Context {
             },
             here: "",
             live: false,
+            path: address.to_owned(),
             back: encode(address),
             version: env!("CARGO_PKG_VERSION"),
             style: assets::href("style.css"),
@@ -135,9 +137,7 @@ struct Prefs {
 
 /// Remembers language and theme in a cookie and goes back to where the reader was.
 async fn prefs(Query(asked): Query<Prefs>) -> Response {
-    // Only a path of this server: `//host` and `/\host` would be another's.
-    let local = asked.back.starts_with('/') && !asked.back[1..].starts_with(['/', '\\']);
-    let mut answer = Redirect::to(if local { &asked.back } else { "/" }).into_response();
+    let mut answer = Redirect::to(if is_local(&asked.back) { &asked.back } else { "/" }).into_response();
     let known = [("lang", asked.lang, ["ko", "en"]), ("theme", asked.theme, ["light", "dark"])];
     for (name, value, allowed) in known {
         let cookie = value
@@ -148,6 +148,11 @@ async fn prefs(Query(asked): Query<Prefs>) -> Response {
         }
     }
     answer
+}
+
+/// Whether that is a path of this server: `//host` and `/\host` would be another's.
+pub(crate) fn is_local(path: &str) -> bool {
+    path.starts_with('/') && !path[1..].starts_with(['/', '\\']) && !path.chars().any(char::is_control)
 }
 
 /// Percent-encodes a text as a value of a query.

@@ -92,4 +92,9 @@ CREATE TABLE threads (
 CREATE TABLE audit (
   id INTEGER PRIMARY KEY AUTOINCREMENT, at_ns BIGINT NOT NULL, remote TEXT NOT NULL, action TEXT NOT NULL, detail TEXT NOT NULL);
 CREATE VIRTUAL TABLE search USING fts5 (words, content='', contentless_delete=1, prefix='2 3', tokenize='unicode61');
+",
+"
+-- What Alertmanager's API said of an episode last.
+CREATE TABLE checks (
+  episode_id BIGINT PRIMARY KEY, verdict TEXT NOT NULL, by_what TEXT NOT NULL, at_ns BIGINT NOT NULL);
 "];
