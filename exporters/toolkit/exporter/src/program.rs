@@ -11,6 +11,7 @@ use exposition::Part;
 use hostfs::Sources;
 use service::{App, Command, Flag, FlagKind, Flags, Landing, Program, Setup, StartError};
 use std::io::Write as _;
+use std::pin::Pin;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
 
@@ -44,6 +45,12 @@ pub struct Served {
     pub routes: Router,
     /// What the landing page says of its state, as HTML.
     pub state: Option<Arc<dyn Fn() -> String + Send + Sync>>,
+    /// Whether it can do its work now, for `/-/ready`; always where it is `None`.
+    pub ready: Option<Arc<dyn Fn() -> bool + Send + Sync>>,
+    /// What is left to do after the last request.
+    pub after: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    /// How it is served where no `--web.config.file` is given.
+    pub web: Option<service::WebConfig>,
 }
 
 impl Served {
@@ -55,6 +62,9 @@ impl Served {
             instruments: prometheus_client::registry::Registry::default(),
             routes: Router::new(),
             state: None,
+            ready: None,
+            after: None,
+            web: None,
         }
     }
 }
@@ -152,7 +162,16 @@ fn app(name: &str, title: &str, about: &str, setup: &Setup, served: Served) -> R
     let scraper = served.scraper;
     router =
         router.route(&path, any(move |request: Request| Arc::clone(&metrics).answer(Arc::clone(&scraper), request)));
-    let app = App::new(router);
+    let mut app = App::new(router);
+    if let Some(ready) = served.ready {
+        app = app.ready(move || ready());
+    }
+    if let Some(after) = served.after {
+        app = app.after_serving(after);
+    }
+    if let Some(web) = served.web {
+        app = app.web(web);
+    }
     if path == "/" {
         return Ok(app);
     }

@@ -4,6 +4,7 @@ use crate::flags::Flags;
 use crate::landing::Landing;
 use crate::program::Version;
 use crate::shutdown::Shutdown;
+use crate::web::WebConfig;
 use axum::Router;
 use std::fmt;
 use std::future::Future;
@@ -32,6 +33,7 @@ pub struct App {
     pub(crate) before: Option<Starting>,
     pub(crate) after: Option<Stopping>,
     pub(crate) redirects: bool,
+    pub(crate) web: Option<WebConfig>,
 }
 
 /// Says whether the service can do its work now.
@@ -42,7 +44,7 @@ type Stopping = Pin<Box<dyn Future<Output = ()> + Send>>;
 impl App {
     /// An app with these routes, always ready, without a page at `/`. `/-/healthy` and `/-/ready` are added.
     pub fn new(router: Router) -> Self {
-        Self { router, landing: None, ready: Arc::new(|| true), before: None, after: None, redirects: true }
+        Self { router, landing: None, ready: Arc::new(|| true), before: None, after: None, redirects: true, web: None }
     }
 
     /// The same app with a landing page at `/`; the router must not have a route there then.
@@ -71,6 +73,13 @@ impl App {
     #[must_use]
     pub fn before_serving(mut self, work: impl Future<Output = Result<(), StartError>> + Send + 'static) -> Self {
         self.before = Some(Box::pin(work));
+        self
+    }
+
+    /// The same app, served as this says where no `--web.config.file` is given.
+    #[must_use]
+    pub fn web(mut self, web: WebConfig) -> Self {
+        self.web = Some(web);
         self
     }
 

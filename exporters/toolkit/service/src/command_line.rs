@@ -172,7 +172,9 @@ impl Reader<'_, '_> {
             return Ok(());
         }
         let name = text.split_once('=').map_or(text, |(name, _)| name);
-        let known = self.find(name).is_some() || name.strip_prefix("no-").is_some_and(|n| self.find(n).is_some());
+        let own = ["help", "version"].contains(&name);
+        let known =
+            own || self.find(name).is_some() || name.strip_prefix("no-").is_some_and(|n| self.find(n).is_some());
         if self.style.single_dash && known {
             self.parsed.flags.notice(format!("-{name} with one dash is deprecated, write --{name}"));
             return self.long(text);
@@ -360,6 +362,7 @@ mod tests {
             (flags.text("text"), flags.on("switch"), flags.on("on"), flags.notices().len()),
             ("x", true, false, 3)
         );
+        assert!(parse(ALL, &[], style, ["-version".to_owned()].into_iter(), &|_| None).version);
         let style = Style { switch_values: true, ..Style::default() };
         let (flags, ..) = read(&["--switch=true", "--on=false"], style, &[]).unwrap();
         assert!(flags.on("switch") && !flags.on("on"));

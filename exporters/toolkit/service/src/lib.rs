@@ -43,4 +43,4 @@ pub use regex::bytes::Regex;
 pub use run::run;
 pub use serve::{Config, serve};
 pub use shutdown::{Shutdown, Stop};
-pub use web::{WebConfig, WebError};
+pub use web::{WebConfig, WebError, server_tls};

@@ -63,7 +63,8 @@ where
         let setup = Setup { flags, version: program.version, shutdown: shutdown.clone() };
         // All that can be wrong is found before anything listens.
         let web = web_config(&setup.flags)?;
-        let app = build(&setup)?;
+        let mut app = build(&setup)?;
+        let web = web.or_else(|| app.web.take().map(Arc::new));
         let listeners = listeners(&setup.flags)?;
         announce(&listeners, web.as_deref());
         let config = Config { name: program.title.to_owned(), web, ..Config::default() };

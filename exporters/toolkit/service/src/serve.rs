@@ -44,7 +44,7 @@ impl Shared {
 
 /// Serves `app` on `listeners` until `shutdown`, then finishes the requests under way, for a bounded time.
 pub async fn serve(listeners: Vec<Listener>, app: App, config: Config, shutdown: Shutdown) -> Result<(), StartError> {
-    let App { router, landing, ready, before, after, redirects } = app;
+    let App { router, landing, ready, before, after, redirects, .. } = app;
     if let Some(work) = before {
         work.await?;
     }

@@ -14,7 +14,17 @@ pub use live::WebConfig;
 pub(crate) use live::{Headers, turns_tls_on};
 
 use crate::yaml::YamlError;
+use rustls::ServerConfig;
 use std::path::Path;
+use std::sync::Arc;
+
+/// The TLS side of a listener that speaks something else than HTTP; with `client_ca` clients must show a certificate.
+pub fn server_tls(cert: &Path, key: &Path, client_ca: Option<&Path>) -> Result<Arc<ServerConfig>, WebError> {
+    let client_auth = if client_ca.is_some() { "RequireAndVerifyClientCert" } else { "" };
+    let mut config = tls::server(&file::Tls::of_files(cert, key, client_ca, client_auth), Path::new(""), false)?;
+    config.alpn_protocols.clear();
+    Ok(Arc::new(config))
+}
 
 /// Why a web config file cannot be used: one line that names file, field and value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

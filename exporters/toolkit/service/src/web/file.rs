@@ -5,6 +5,7 @@ use crate::duration::parse_nanos;
 use axum::http::{HeaderName, HeaderValue};
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 /// The file. A key without a value counts as absent, as in Go.
@@ -103,6 +104,18 @@ impl File {
 }
 
 impl Tls {
+    /// These files and nothing else.
+    pub(super) fn of_files(cert: &Path, key: &Path, client_ca: Option<&Path>, client_auth: &str) -> Self {
+        let text = |path: &Path| Some(path.to_string_lossy().into_owned());
+        Self {
+            cert_file: text(cert),
+            key_file: text(key),
+            client_ca_file: client_ca.and_then(text),
+            client_auth_type: Some(client_auth.to_owned()),
+            ..Self::default()
+        }
+    }
+
     fn is_on(&self) -> bool {
         let key = self.key.as_ref().map(|k| &k.0);
         [&self.cert, &self.cert_file, &self.key_file, &self.client_ca, &self.client_ca_file, &self.client_auth_type]

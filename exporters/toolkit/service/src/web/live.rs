@@ -75,6 +75,27 @@ impl WebConfig {
         Ok(live)
     }
 
+    /// TLS alone, with the certificate, key and clients' authorities in these files and one of Go's words for whether
+    /// clients must show a certificate: for services whose own configuration names them.
+    pub fn of_files(cert: &Path, key: &Path, client_ca: Option<&Path>, client_auth: &str) -> Result<Self, WebError> {
+        let tls = Tls::of_files(cert, key, client_ca, client_auth);
+        let settings =
+            move || Ok(Settings { users: Users::new(std::iter::empty()), headers: Vec::new(), tls: Some(tls) });
+        let live = Self {
+            path: PathBuf::new(),
+            tls_on: true,
+            http2: true,
+            limit: None,
+            logins: Logins::new()?,
+            // Made of no file, so never made again; the files that it names are watched.
+            settings: Mutex::new(Watched::new(Vec::new(), settings)),
+            tls: Mutex::new(None),
+            complaints: Quota::per_minute(10),
+        };
+        live.tls()?;
+        Ok(live)
+    }
+
     /// Whether connections are TLS.
     pub(crate) fn tls_on(&self) -> bool {
         self.tls_on
