@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # ./lab test [quick | STEP...]: every check of the project, each step timed, true totals at the end.
-# quick leaves out what needs minutes by itself: the newest peers and the compose lab.
+# quick leaves out what needs minutes by itself: the newest peers, chaos, packages, containers.
 set -uo pipefail
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.." && pwd)
 export BONGSU_LANG=${BONGSU_LANG:-en}
@@ -12,15 +12,13 @@ set +e
 cd "$root" || exit 1
 unset BONGSU_LAB_DIR BONGSU_PORT_OFFSET
 
-readonly every_step=(packages fmt deny rules clippy build unit peers e2e lab compose)
-# Only by name: its faults need minutes each and a machine without other load.
-readonly named_step=(chaos)
+readonly every_step=(packages fmt deny rules clippy build unit peers e2e lab chaos manifests debian compose swarm)
 case ${1:-} in
-quick) steps=(packages fmt deny rules clippy build unit e2e lab) ;;
+quick) steps=(packages fmt deny rules clippy build unit e2e lab manifests) ;;
 '') steps=("${every_step[@]}") ;;
 *)
   for step in "$@"; do
-    case " ${every_step[*]} ${named_step[*]} " in *" $step "*) ;; *) die "there is no test step '$step'; there are: quick ${every_step[*]} ${named_step[*]}" ;; esac
+    case " ${every_step[*]} " in *" $step "*) ;; *) die "there is no test step '$step'; there are: quick ${every_step[*]}" ;; esac
   done
   steps=("$@")
   ;;
@@ -41,7 +39,7 @@ skip_step() { echo "skipped: $*"; return 77; }
 
 step_packages() {
   local -a needed=(
-    build-essential ca-certificates curl jq python3 procps iproute2 util-linux tzdata shellcheck strace
+    build-essential ca-certificates curl jq python3 procps iproute2 util-linux tzdata perl e2fsprogs libfaketime python3-venv systemd shellcheck strace
     prometheus prometheus-alertmanager mariadb-server nginx-light postgresql sqlite3
     docker.io iptables debootstrap chromium chromium-driver fonts-noto-cjk openssl wrk mtail
   )
@@ -142,10 +140,13 @@ leave_out_unfinished() {
 step_lab() { leave_out_unfinished; BONGSU_BIN_DIR=$bins tests/lab/native.sh; }
 
 step_chaos() {
-  [ -x tests/lab/chaos.sh ] || { skip_step "no chaos yet"; return; }
   leave_out_unfinished
   BONGSU_BIN_DIR=$bins tests/lab/chaos.sh
 }
+
+step_manifests() { tests/deploy/manifests.sh "$cache/manifests"; }
+
+step_debian() { tests/deploy/packages.sh "$cache/debian" "$bins"; }
 
 step_compose() { leave_out_unfinished; tests/compose/run.sh "$cache/compose" "$bins"; }
 
@@ -183,7 +184,7 @@ for step in "${steps[@]}"; do
   case $status in
   0)
     case $step in
-    lab | chaos | compose) grep -E '^(ok|FAIL|figure|test result)' "$log" ;;
+    lab | chaos | manifests | debian | compose | swarm) grep -E '^(ok|FAIL|skipped|figure|test result)' "$log" ;;
     unit | e2e) grep -E '^(test result|skipped:| *Summary)|^ *(FAIL|TIMEOUT)' "$log" | tail -n 60 ;;
     *) tail -n 8 "$log" ;;
     esac
