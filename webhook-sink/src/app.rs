@@ -1,6 +1,6 @@
 //! The sink put together.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use prometheus_client::registry::Registry;
@@ -18,13 +18,9 @@ use crate::print::{PRINT, Printer};
 use crate::receive::{MAX_BODY, MAX_BUFFERED, Receiver};
 use crate::reconcile::{self, Reconciler};
 use crate::secret::{self, RECEIVE_TOKEN, Token};
-use crate::store::Store;
+use crate::store::{PASSWORD_FILE, Place, STORAGE_PATH, STORAGE_URL, Store};
 use crate::upkeep::{RETENTION_SIZE, RETENTION_TIME, STALE_AFTER, Upkeep};
 use crate::{commands, deliver};
-
-/// `--storage.path`.
-pub(crate) const STORAGE_PATH: Flag =
-    Flag::text("storage.path", "data", "Directory of the database; created when it is missing.");
 
 /// `--config.file`.
 pub(crate) const CONFIG: Flag = Flag::text(
@@ -46,6 +42,8 @@ pub(crate) fn program() -> Program {
         &CONFIG,
         &CHECK,
         &STORAGE_PATH,
+        &STORAGE_URL,
+        &PASSWORD_FILE,
         &RETENTION_TIME,
         &RETENTION_SIZE,
         &STALE_AFTER,
@@ -66,7 +64,7 @@ pub(crate) fn start(setup: &Setup) -> Result<App, StartError> {
     let flags = &setup.flags;
     let mut registry = Registry::default();
     let metrics = Metrics::register(&mut registry);
-    let dir = PathBuf::from(flags.text(STORAGE_PATH.name));
+    let place = Place::of(flags).map_err(|e| StartError::new(e.to_string()))?;
     let file = Some(flags.text(CONFIG.name)).filter(|f| !f.is_empty()).map(Path::new);
     let live = Live::open(file, &metrics).map_err(|e| StartError::new(format!("--config.file: {e}")))?;
     if flags.on(CHECK.name) {
@@ -77,8 +75,8 @@ pub(crate) fn start(setup: &Setup) -> Result<App, StartError> {
     let live = Arc::new(live);
     let (receive_token, admin_token) = (token(flags, &RECEIVE_TOKEN)?, token(flags, &ADMIN_TOKEN)?);
     let follow: Vec<Box<dyn Follow>> = vec![Box::new(Arc::clone(&metrics)), Box::new(Routing::new(live.current()))];
-    let store = Store::open(&dir, Indexer::new(follow), Box::new(Arc::clone(&metrics)))
-        .map_err(|e| StartError::new(format!("--storage.path={}: {e}", dir.display())))?;
+    let store = Store::open(&place, Indexer::new(follow), Box::new(Arc::clone(&metrics)))
+        .map_err(|e| StartError::new(format!("{place}: {e}")))?;
     let printer = Printer::start(flags.text(PRINT.name), std::io::stdout())
         .map_err(|e| StartError::new(format!("starting the printer's thread: {e}")))?;
     let ready = store.clone();

@@ -6,10 +6,11 @@ use std::process::ExitCode;
 
 use service::{Arg, Command, Flag, Flags};
 
-use crate::app::{CONFIG, STORAGE_PATH};
+use crate::app::CONFIG;
 use crate::deliver::config::{Config, Kind};
 use crate::deliver::note::{Note, Templates};
 use crate::message::Message;
+use crate::store::Place;
 use crate::store::sql::{Connection, StoreError};
 use crate::store::sqlite::Sqlite;
 
@@ -45,17 +46,28 @@ fn report(done: Result<String, String>) -> ExitCode {
     code
 }
 
-fn open(flags: &Flags) -> Result<Sqlite, String> {
-    let dir = flags.text(STORAGE_PATH.name);
-    Sqlite::read(Path::new(dir)).map_err(|e| format!("--storage.path={dir}: {e}"))
+fn check(flags: &Flags) -> Result<String, String> {
+    let place = Place::of(flags).map_err(|e| e.to_string())?;
+    let said = |e: StoreError| format!("{place}: {e}");
+    match &place {
+        Place::Directory(dir) => {
+            let mut db = Sqlite::read(dir).map_err(said)?;
+            let db: &mut dyn Connection = &mut db;
+            let mut wrong = db.all("PRAGMA integrity_check(20)", &[], |row| row.text(0)).map_err(said)?;
+            wrong.retain(|line| line != "ok");
+            compare(db, wrong).map_err(said)
+        }
+        Place::Server(server) => {
+            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+            let runtime = runtime.map_err(|e| format!("starting a runtime: {e}"))?;
+            let mut db = server.connect(runtime.handle()).map_err(said)?;
+            compare(&mut db, Vec::new()).map_err(said)
+        }
+    }?
 }
 
-fn check(flags: &Flags) -> Result<String, String> {
-    let mut db = open(flags)?;
-    let db: &mut dyn Connection = &mut db;
-    let said = |e: StoreError| e.to_string();
-    let mut wrong = db.all("PRAGMA integrity_check(20)", &[], |row| row.text(0)).map_err(said)?;
-    wrong.retain(|line| line != "ok");
+/// Looks for rows that belong to nothing.
+fn compare(db: &mut dyn Connection, mut wrong: Vec<String>) -> Result<Result<String, String>, StoreError> {
     for (what, sql) in [
         ("deliveries of another size than they were", "SELECT count(*) FROM deliveries WHERE size <> length(body)"),
         (
@@ -67,6 +79,10 @@ fn check(flags: &Flags) -> Result<String, String> {
             "SELECT count(*) FROM messages m LEFT JOIN groups g ON g.id = m.group_id WHERE g.id IS NULL",
         ),
         (
+            "groups that are there twice",
+            "SELECT count(*) FROM (SELECT 1 FROM groups GROUP BY receiver, group_key HAVING count(*) > 1) AS twice",
+        ),
+        (
             "members that are no episode",
             "SELECT count(*) FROM members m LEFT JOIN episodes e ON e.id = m.episode_id WHERE e.id IS NULL",
         ),
@@ -76,20 +92,25 @@ fn check(flags: &Flags) -> Result<String, String> {
             "SELECT count(*) FROM outbox o LEFT JOIN deliveries d ON d.id = o.delivery_id WHERE d.id IS NULL",
         ),
     ] {
-        let n = db.int(sql, &[]).map_err(said)?.unwrap_or(0);
+        let n = db.int(sql, &[])?.unwrap_or(0);
         if n != 0 {
             wrong.push(format!("{n} {what}"));
         }
     }
-    let n = db.int("SELECT count(*) FROM deliveries", &[]).map_err(said)?.unwrap_or(0);
-    if wrong.is_empty() { Ok(format!("ok: {n} deliveries")) } else { Err(wrong.join("; ")) }
+    let n = db.int("SELECT count(*) FROM deliveries", &[])?.unwrap_or(0);
+    Ok(if wrong.is_empty() { Ok(format!("ok: {n} deliveries")) } else { Err(wrong.join("; ")) })
 }
 
 fn backup(flags: &Flags, file: &str) -> Result<String, String> {
     if Path::new(file).exists() {
         return Err(format!("{file} is there already"));
     }
-    open(flags)?.copy_to(Path::new(file)).map_err(|e| e.to_string())?;
+    let place = Place::of(flags).map_err(|e| e.to_string())?;
+    let Place::Directory(dir) = &place else {
+        return Err(format!("{place}: PostgreSQL has tools of its own for this, such as pg_dump"));
+    };
+    let copied = Sqlite::read(dir).and_then(|mut db| db.copy_to(Path::new(file)));
+    copied.map_err(|e| format!("{place}: {e}"))?;
     Ok(format!("written: {file}"))
 }
 

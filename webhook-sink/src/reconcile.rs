@@ -19,7 +19,7 @@ use crate::index::{self, EpisodeState};
 use crate::metrics::{Metrics, One};
 use crate::secret;
 use crate::store::Store;
-use crate::store::sql::{Connection, StoreError, args};
+use crate::store::sql::{Connection, Lock, StoreError, args};
 
 /// `--alertmanager.url`.
 pub(crate) const URL: Flag = Flag::new(
@@ -273,6 +273,7 @@ impl Reconciler {
             let piece: Vec<Correction> = rest.by_ref().take(PIECE).collect();
             let done = store
                 .write(move |db| {
+                    db.lock(Lock::Index)?;
                     let mut done = Vec::new();
                     for correction in &piece {
                         if correct(db, correction, now)? {

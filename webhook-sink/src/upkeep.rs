@@ -7,7 +7,7 @@ use service::{Flag, FlagKind, Flags, Shutdown};
 use crate::clock::Nanos;
 use crate::index;
 use crate::store::Store;
-use crate::store::sql::{Connection, StoreError, args};
+use crate::store::sql::{Connection, Lock, StoreError, args};
 
 /// `--storage.retention.time`.
 pub(crate) const RETENTION_TIME: Flag = Flag::new(
@@ -21,7 +21,7 @@ pub(crate) const RETENTION_SIZE: Flag = Flag::new(
     "storage.retention.size",
     FlagKind::Integer,
     "0",
-    "Bytes of the database above which the oldest deliveries go; 0 sets no limit.",
+    "Bytes of the database (with --storage.url: of the bodies in it) above which the oldest deliveries go; 0 sets no limit.",
 );
 /// `--index.stale-after`.
 pub(crate) const STALE_AFTER: Flag = Flag::new(
@@ -79,19 +79,20 @@ impl Upkeep {
 
     /// Deletes a piece of what is too old or too much; small, because senders wait behind it.
     fn shorten(self, db: &mut dyn Connection, now: Nanos) -> Result<u64, StoreError> {
+        db.lock(Lock::Index)?;
         let mut upto = 0;
         if !self.keep.is_zero() {
             let before = now.before(self.keep);
             upto = db
                 .int(
-                    "SELECT max(id) FROM (SELECT id FROM deliveries WHERE received_ns < ?1 ORDER BY id LIMIT ?2)",
+                    "SELECT max(id) FROM (SELECT id FROM deliveries WHERE received_ns < ?1 ORDER BY id LIMIT ?2) AS old",
                     args![before.0, PIECE],
                 )?
                 .unwrap_or(0);
         }
-        if upto == 0 && self.size > 0 && used(db)? > self.size {
+        if upto == 0 && self.size > 0 && db.used()? > self.size {
             upto = db
-                .int("SELECT max(id) FROM (SELECT id FROM deliveries ORDER BY id LIMIT ?1)", args![PIECE])?
+                .int("SELECT max(id) FROM (SELECT id FROM deliveries ORDER BY id LIMIT ?1) AS old", args![PIECE])?
                 .unwrap_or(0);
         }
         // What is not indexed, or still owed to a target, stays.
@@ -103,12 +104,12 @@ impl Upkeep {
         if upto <= 0 {
             return Ok(0);
         }
+        index::search::forget(db, upto)?;
         for sql in [
             "DELETE FROM attempts WHERE outbox_id IN (SELECT id FROM outbox WHERE delivery_id <= ?1)",
             "DELETE FROM outbox WHERE delivery_id <= ?1",
             "DELETE FROM touches WHERE delivery_id <= ?1",
             "DELETE FROM messages WHERE delivery_id <= ?1",
-            "DELETE FROM search WHERE rowid IN (SELECT id FROM episodes WHERE last_delivery <= ?1 AND state <> 0)",
             "DELETE FROM checks WHERE episode_id IN (SELECT id FROM episodes WHERE last_delivery <= ?1 AND state <> 0)",
             "DELETE FROM members WHERE episode_id IN (SELECT id FROM episodes WHERE last_delivery <= ?1 AND state <> 0)",
             "DELETE FROM episodes WHERE last_delivery <= ?1 AND state <> 0",
@@ -119,14 +120,8 @@ impl Upkeep {
     }
 }
 
-/// Bytes that are in use, free pages of the file left out.
-fn used(db: &mut dyn Connection) -> Result<u64, StoreError> {
-    let mut number = |pragma: &str| db.int(pragma, &[]).map(|n| n.unwrap_or(0).unsigned_abs());
-    let pages = number("PRAGMA page_count")?.saturating_sub(number("PRAGMA freelist_count")?);
-    Ok(pages * number("PRAGMA page_size")?)
-}
-
 fn forget_firing(db: &mut dyn Connection, before: Nanos, now: Nanos) -> Result<u64, StoreError> {
+    db.lock(Lock::Index)?;
     let old =
         // One that Alertmanager's API still shows as firing is not forgotten.
         db.all(

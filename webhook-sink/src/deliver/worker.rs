@@ -1,5 +1,6 @@
 //! One target's worker: claims what is due, sends it, writes down what came of it.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,7 +16,8 @@ use crate::clock::Nanos;
 use crate::message::Message;
 use crate::metrics::Metrics;
 use crate::store::Store;
-use crate::store::sql::{Connection, StoreError, args};
+use crate::store::claims::{self, Claim};
+use crate::store::sql::{StoreError, args};
 
 pub(super) struct Worker {
     /// What is in force, and what of it this worker goes by: its target's place in it is `at`.
@@ -28,16 +30,6 @@ pub(super) struct Worker {
     sender: Sender,
     /// Messages that may be sent at once now, and when that was reckoned.
     bucket: (f64, Instant),
-}
-
-struct Job {
-    id: i64,
-    group: i64,
-    round: i64,
-    delivery: i64,
-    attempts: i64,
-    created: Nanos,
-    again: bool,
 }
 
 impl Worker {
@@ -109,13 +101,7 @@ impl Worker {
     /// What was being sent when the last process ended has an unknown outcome: it is sent once more, and says so.
     async fn forget_claims(&self) {
         let name = self.target().name.clone();
-        let done = self.store.write(move |db| {
-            db.execute(
-                "UPDATE outbox SET state = 'pending', note = 'again', next_ns = 0 WHERE target = ?1 AND state = 'sending'",
-                args![&name],
-            )
-        });
-        if let Err(e) = done.await {
+        if let Err(e) = self.store.write(move |db| claims::forget(db, &name)).await {
             tracing::warn!(error = %e, "cannot look for interrupted attempts");
         }
     }
@@ -129,22 +115,22 @@ impl Worker {
         let name = self.target().name.clone();
         let now = Nanos::now();
         // Looking does not need the writer.
-        let next = self
-            .store
-            .read(move |db| {
-                db.int("SELECT min(next_ns) FROM outbox WHERE target = ?1 AND state = 'pending'", args![&name])
-            })
-            .await?;
-        match next.map(Nanos) {
+        match self.store.read(move |db| claims::next(db, &name)).await? {
             None => return Ok(Some(IDLE)),
             Some(next) if next > now => return Ok(Some(now.until(next).min(IDLE))),
             Some(_) => {}
         }
         let name = self.target().name.clone();
-        let Some(job) = self.store.write(move |db| claim(db, &name, now)).await? else { return Ok(None) };
+        let Some(job) = self.store.write(move |db| claims::take(db, &name)).await? else {
+            // Another replica has it, or is sending an older state of the same group.
+            return Ok(Some(TAKEN));
+        };
         self.bucket.0 -= 1.0;
         let began = Nanos::now();
-        let outcome = self.attempt(&job).await?;
+        let outcome = {
+            let attempt = std::pin::pin!(self.attempt(&job));
+            self.keep(job, attempt).await?
+        };
         self.settle(job, began, outcome).await?;
         Ok(None)
     }
@@ -158,7 +144,24 @@ impl Worker {
         (self.bucket.0 < 1.0).then(|| Duration::from_secs_f64(((1.0 - self.bucket.0) / rate).min(60.0)))
     }
 
-    async fn attempt(&self, job: &Job) -> Result<Outcome, StoreError> {
+    /// Waits for an attempt and keeps its claim meanwhile.
+    async fn keep(
+        &self,
+        job: Claim,
+        mut attempt: Pin<&mut impl Future<Output = Result<Outcome, StoreError>>>,
+    ) -> Result<Outcome, StoreError> {
+        loop {
+            tokio::select! {
+                outcome = &mut attempt => return outcome,
+                () = tokio::time::sleep(claims::RENEW) => {
+                    // A claim that cannot be renewed runs out; whoever sends then says that it is perhaps the second time.
+                    let _ = self.store.write(move |db| claims::renew(db, job)).await;
+                }
+            }
+        }
+    }
+
+    async fn attempt(&self, job: &Claim) -> Result<Outcome, StoreError> {
         let (delivery, group, round, name) = (job.delivery, job.group, job.round, self.target().name.clone());
         let (body, thread) = self
             .store
@@ -183,7 +186,7 @@ impl Worker {
         Ok(self.sender.send(&self.config, self.target(), &note, thread.as_deref()).await)
     }
 
-    async fn settle(&self, job: Job, began: Nanos, outcome: Outcome) -> Result<(), StoreError> {
+    async fn settle(&self, job: Claim, began: Nanos, outcome: Outcome) -> Result<(), StoreError> {
         let target = self.target();
         let now = Nanos::now();
         self.metrics.attempt(&target.name, &outcome, job.created.until(now));
@@ -215,8 +218,9 @@ impl Worker {
                 let state = if state == "pending" && overtaken.unwrap_or(0) > 0 { "overtaken" } else { state };
                 db.execute(
                     "UPDATE outbox SET state = ?2, next_ns = ?3, answer = ?4, lease_ns = 0,
-                       done_ns = CASE WHEN ?2 = 'pending' THEN NULL ELSE ?5 END WHERE id = ?1",
-                    args![job.id, state, next, &answer, now.0],
+                       done_ns = CASE WHEN ?2 = 'pending' THEN NULL ELSE ?5 END
+                     WHERE id = ?1 AND state = 'sending' AND attempts = ?6",
+                    args![job.id, state, next, &answer, now.0, job.attempts],
                 )?;
                 if !reference.is_empty() {
                     db.execute(
@@ -231,28 +235,6 @@ impl Worker {
     }
 }
 
-/// Takes the oldest due message; durable before anything is sent.
-fn claim(db: &mut dyn Connection, target: &str, now: Nanos) -> Result<Option<Job>, StoreError> {
-    db.first(
-        "UPDATE outbox SET state = 'sending', attempts = attempts + 1, lease_ns = ?2
-         WHERE id = (SELECT id FROM outbox WHERE target = ?1 AND state = 'pending' AND next_ns <= ?2
-                     ORDER BY next_ns, id LIMIT 1) AND state = 'pending'
-         RETURNING id, group_id, round, delivery_id, attempts, created_ns, note",
-        args![target, now.0],
-        |row| {
-            Ok(Job {
-                id: row.int(0)?,
-                group: row.int(1)?,
-                round: row.int(2)?,
-                delivery: row.int(3)?,
-                attempts: row.int(4)?,
-                created: Nanos(row.int(5)?),
-                again: row.text(6)? == "again",
-            })
-        },
-    )
-}
-
 /// 1 s, 2 s, 4 s … 5 min, each between half of it and all of it.
 fn back_off(attempts: i64, id: i64) -> Duration {
     let full = 1000_u64 << attempts.clamp(1, 9).saturating_sub(1);
@@ -264,5 +246,7 @@ fn back_off(attempts: i64, id: i64) -> Duration {
 
 /// Messages that may go out at once after a quiet time.
 const BURST: f64 = 3.0;
+/// How long to wait when what is due is somebody else's.
+const TAKEN: Duration = Duration::from_millis(500);
 /// How often the outbox is looked at when nothing happens.
 const IDLE: Duration = Duration::from_secs(15);

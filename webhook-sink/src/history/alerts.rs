@@ -6,7 +6,7 @@ use super::{label, object};
 use crate::clock::Nanos;
 use crate::index::{EpisodeState, search, severity_name};
 use crate::matcher::Matcher;
-use crate::store::sql::{Arg, Connection, Row, StoreError, args};
+use crate::store::sql::{Arg, Connection, Dialect, Each, Row, StoreError, args};
 
 /// One episode as it is shown.
 #[derive(Clone, Debug)]
@@ -69,67 +69,129 @@ fn make(row: &dyn Row) -> Result<Alert, StoreError> {
     })
 }
 
-/// Looks through the index. Matchers are tried in memory, on at most [`SCAN`] rows a page: the cursor goes on from there.
+/// Looks through the index. What no index can answer is tried row by row, on at most [`SCAN`] rows a page: the cursor goes
+/// on from there, so that a page may come empty and still not be the last.
 pub(crate) fn find(db: &mut dyn Connection, filter: &Filter) -> Result<Found, StoreError> {
-    let mut words = filter.words.clone();
-    // An exact value is among the words that are indexed, so the search narrows it down first.
-    for value in filter.matchers.iter().filter_map(Matcher::exact) {
-        words.push(' ');
-        words.push_str(value);
-    }
     let mut before = filter.before.unwrap_or(i64::MAX);
     if let Some(to) = filter.to {
         let newest =
             db.int("SELECT id FROM episodes WHERE first_ns <= ?1 ORDER BY first_ns DESC LIMIT 1", args![to.0])?;
         before = before.min(newest.map_or(0, |id| id + 1));
     }
-    let search = search::condition(3, &words);
-    let from = match &search {
-        // In this order the search gives its rows newest first, and the first page ends it.
-        Some(_) => "search s CROSS JOIN episodes e ON e.id = s.rowid",
-        None => "episodes e",
-    };
-    let key = if search.is_some() { "s.rowid" } else { "e.id" };
-    let states = match filter.states.as_slice() {
-        [] => String::new(),
-        many => {
-            let list: Vec<String> = many.iter().map(|s| (*s as i64).to_string()).collect();
-            format!(" AND e.state IN ({})", list.join(", "))
+    let query = Query::of(db.dialect(), filter);
+    let floor = query.floor(db, before)?;
+    let page = if filter.matchers.is_empty() { filter.limit + 1 } else { PAGE };
+    let (mut alerts, mut scanned, mut last, mut full) = (Vec::new(), 0_usize, before, false);
+    loop {
+        let mut rows = 0;
+        query.run(db, last, floor, page, &mut |row| {
+            rows += 1;
+            if full || alerts.len() >= filter.limit {
+                full = true;
+                return Ok(());
+            }
+            last = row.int(0)?;
+            let labels = object(&row.text(9)?);
+            if filter.matchers.iter().all(|m| m.matches(|name| label(&labels, name))) {
+                alerts.push(make(row)?);
+            }
+            Ok(())
+        })?;
+        scanned += rows;
+        if full {
+            return Ok(Found { alerts, next: Some(last) });
         }
-    };
-    let (condition, text) = search.map_or((String::new(), String::new()), |(c, t)| (format!(" AND {c}"), t));
-    let sql = format!(
-        "SELECT {COLUMNS} FROM {from} WHERE {key} < ?1{condition}{states} AND e.last_ns >= ?2 ORDER BY {key} DESC LIMIT {SCAN}"
-    );
-    let since = filter.from.map_or(i64::MIN, |n| n.0);
-    let mut given = vec![Arg::Int(before), Arg::Int(since)];
-    if !text.is_empty() {
-        given.push(Arg::Text(&text));
+        if rows < page {
+            return Ok(Found { alerts, next: (floor > i64::MIN).then_some(floor) });
+        }
+        if scanned >= SCAN {
+            return Ok(Found { alerts, next: Some(last) });
+        }
     }
-    let (mut alerts, mut scanned, mut last, mut full) = (Vec::new(), 0_usize, None, false);
-    let done = db.query(&sql, &given, &mut |row| {
-        if alerts.len() >= filter.limit {
-            full = true;
-            return Err(StoreError::Absent("more"));
+}
+
+/// The statement that a filter makes, without where to begin.
+struct Query {
+    from: String,
+    /// The column that is paged by.
+    key: String,
+    conditions: String,
+    /// What is searched for; empty when nothing is.
+    words: String,
+    since: i64,
+    /// Rows may have to be passed over without end.
+    sparse: bool,
+}
+
+impl Query {
+    fn of(dialect: Dialect, filter: &Filter) -> Self {
+        let mut text = filter.words.clone();
+        // An exact value is among the words that are indexed, so the search narrows it down first.
+        for value in filter.matchers.iter().filter_map(Matcher::exact) {
+            text.push(' ');
+            text.push_str(value);
         }
-        scanned += 1;
-        last = Some(row.int(0)?);
-        if filter.matchers.is_empty() {
-            alerts.push(make(row)?);
-            return Ok(());
-        }
-        let labels = object(&row.text(9)?);
-        if filter.matchers.iter().all(|m| m.matches(|name| label(&labels, name))) {
-            alerts.push(make(row)?);
-        }
-        Ok(())
-    });
-    match done {
-        Err(StoreError::Absent("more")) | Ok(()) => {}
-        Err(e) => return Err(e),
+        let search = search::condition(dialect, 4, &text);
+        let key = if search.is_some() { format!("s.{}", search::key(dialect)) } else { "e.id".to_owned() };
+        // SQLite keeps the order of a cross join: the search gives its rows newest first, and the first page ends it.
+        let join = if dialect == Dialect::Sqlite { "CROSS JOIN" } else { "JOIN" };
+        let from =
+            if search.is_some() { format!("search s {join} episodes e ON e.id = {key}") } else { "episodes e".into() };
+        let list: Vec<String> = filter.states.iter().map(|s| (*s as i64).to_string()).collect();
+        let most = filter.states.is_empty() || filter.states.contains(&EpisodeState::Resolved);
+        let states = match (list.is_empty(), most || search.is_some()) {
+            (true, _) => String::new(),
+            // Most alerts are resolved: the index of states would only have to be sorted. The plus keeps it out.
+            (false, true) => format!(" AND +e.state IN ({})", list.join(", ")),
+            (false, false) => format!(" AND e.state IN ({})", list.join(", ")),
+        };
+        let sparse =
+            if search.is_some() { filter.from.is_some() || !list.is_empty() } else { filter.from.is_some() && most };
+        let (condition, words) = search.map_or((String::new(), String::new()), |(c, w)| (format!(" AND {c}"), w));
+        let since = filter.from.map_or(i64::MIN, |n| n.0);
+        Self { from, key, conditions: format!("{condition}{states}"), words, since, sparse }
     }
-    let next = if full || scanned == SCAN { last } else { None };
-    Ok(Found { alerts, next })
+
+    /// The id that one page does not go below; as small as can be where that is not needed.
+    fn floor(&self, db: &mut dyn Connection, before: i64) -> Result<i64, StoreError> {
+        if !self.sparse {
+            return Ok(i64::MIN);
+        }
+        let found = if self.words.is_empty() {
+            db.int(
+                &format!("SELECT id FROM episodes WHERE id < ?1 ORDER BY id DESC LIMIT 1 OFFSET {SCAN}"),
+                args![before],
+            )
+        } else {
+            let key = self.key.as_str();
+            let condition = self.conditions.split(" AND +").next().unwrap_or_default().replace("?4", "?2");
+            let sql = format!(
+                "SELECT {key} FROM search s WHERE {key} < ?1{condition} ORDER BY {key} DESC LIMIT 1 OFFSET {SCAN}"
+            );
+            db.int(&sql, args![before, &self.words])
+        };
+        Ok(found?.unwrap_or(i64::MIN))
+    }
+
+    fn run(
+        &self,
+        db: &mut dyn Connection,
+        before: i64,
+        floor: i64,
+        limit: usize,
+        each: Each<'_>,
+    ) -> Result<(), StoreError> {
+        let Self { from, key, conditions, .. } = self;
+        let sql = format!(
+            "SELECT {COLUMNS} FROM {from} WHERE {key} < ?1 AND {key} >= ?2 AND e.last_ns >= ?3{conditions}
+             ORDER BY {key} DESC LIMIT {limit}"
+        );
+        let mut given = vec![Arg::Int(before), Arg::Int(floor), Arg::Int(self.since)];
+        if !self.words.is_empty() {
+            given.push(Arg::Text(&self.words));
+        }
+        db.query(&sql, &given, each)
+    }
 }
 
 /// All episodes of one alert, newest first.
@@ -205,5 +267,6 @@ impl Alert {
     }
 }
 
-/// Rows looked at for one page.
+/// Rows looked at for one page, and at a time.
 const SCAN: usize = 20_000;
+const PAGE: usize = 1000;

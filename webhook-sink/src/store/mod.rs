@@ -1,23 +1,27 @@
-//! Where everything is kept: one writer thread, a few readers, and a commit that many senders share.
+//! Where everything is kept: SQLite in a directory, or a PostgreSQL that several replicas share.
+//!
+//! What the rest of the sink sees is [`Store`]; what stands behind it is a [`Backend`]. Both run the same SQL over the same
+//! tables ([`sql`]); they differ in who writes when.
 
-mod keeper;
+pub(crate) mod claims;
+mod place;
+mod postgres;
 pub(crate) mod schema;
 pub(crate) mod sql;
 pub(crate) mod sqlite;
-mod writer;
 
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 
 use crate::clock::Nanos;
 use crate::index::Indexer;
+pub(crate) use place::{PASSWORD_FILE, Place, STORAGE_PATH, STORAGE_URL};
 use sql::{Connection, StoreError};
-use sqlite::Sqlite;
 
 /// What arrived, on its way to the disk.
 #[derive(Clone, Debug)]
@@ -50,75 +54,64 @@ impl Kind {
     }
 }
 
-/// The store, shared by all that read and write it.
-#[derive(Clone)]
-pub(crate) struct Store {
-    inner: Arc<Inner>,
+/// What stands behind a store.
+trait Backend: Send + Sync {
+    /// Takes a delivery; answers its id once it is durable.
+    fn receive(&self, delivery: Delivery, answer: Answer) -> Result<(), StoreError>;
+    /// Runs work that writes, in transactions of its own.
+    fn write(&self, work: Work) -> Pending<'_>;
+    /// Runs work that only reads, and sees every delivery that was acknowledged before.
+    fn read(&self, look: Work) -> Pending<'_>;
+    /// Finishes what waits and ends.
+    fn close(&self) -> Pending<'_>;
+    /// Bytes on the disk.
+    fn size(&self) -> u64;
 }
 
-struct Inner {
-    dir: PathBuf,
-    jobs: mpsc::Sender<Job>,
-    readers: Mutex<Vec<Sqlite>>,
-    reading: Semaphore,
-    state: Arc<State>,
-    indexed: watch::Receiver<i64>,
-}
+/// Who waits for a delivery's id.
+type Answer = oneshot::Sender<Result<i64, StoreError>>;
+/// Something to be done with a connection.
+type Work = Box<dyn FnOnce(&mut dyn Connection) + Send>;
+/// Work under way; an error means that it was not begun.
+type Pending<'a> = Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send + 'a>>;
 
-/// What the writer tells the rest.
+/// What a backend tells the rest.
 #[derive(Debug, Default)]
-pub(crate) struct State {
+struct State {
     /// The last commit failed.
-    pub(crate) failing: AtomicBool,
+    failing: AtomicBool,
     /// Everything that was there at the start is indexed.
-    pub(crate) caught_up: AtomicBool,
-    /// The highest delivery committed, and the highest indexed.
-    pub(crate) stored: AtomicI64,
-    pub(crate) commits: AtomicU64,
+    caught_up: AtomicBool,
+    /// The highest delivery committed.
+    stored: AtomicI64,
 }
 
-/// What the writer is told about one commit.
+/// What is told of each commit.
 pub(crate) trait Watch: Send {
     fn committed(&self, deliveries: usize, took: Duration);
 }
 
-type Work = Box<dyn FnOnce(&mut dyn Connection) + Send>;
-
-enum Job {
-    Receive(Delivery, oneshot::Sender<Result<i64, StoreError>>),
-    Work(Work),
-    /// Empty the write-ahead log.
-    Checkpoint,
-    /// Find out whether writing works again.
-    Probe,
-    /// Nothing comes any more.
-    Stop(oneshot::Sender<()>),
+/// The store, shared by all that read and write it.
+#[derive(Clone)]
+pub(crate) struct Store {
+    backend: Arc<dyn Backend>,
+    state: Arc<State>,
+    indexed: watch::Receiver<i64>,
 }
 
 impl Store {
-    /// Opens (and creates, migrates) the database under `dir` and starts the threads.
-    pub(crate) fn open(dir: &Path, indexer: Indexer, watcher: Box<dyn Watch>) -> Result<Self, StoreError> {
-        let mut db = Sqlite::create(dir)?;
-        schema::migrate(&mut db)?;
-        let (jobs, inbox) = mpsc::channel(QUEUE);
-        let (told, indexed) = watch::channel(schema::number(&mut db, "indexed")?);
-        let state = Arc::new(State::default());
-        let at = (&mut db as &mut dyn Connection).int("SELECT max(id) FROM deliveries", &[])?.unwrap_or(0);
-        state.stored.store(at, Ordering::Relaxed);
-        writer::start(db, dir, inbox, indexer, Arc::clone(&state), told, watcher)?;
-        keeper::start(dir, &jobs, Arc::clone(&state))?;
-        let readers = Mutex::new(Vec::new());
-        let inner = Inner { dir: dir.to_owned(), jobs, readers, reading: Semaphore::new(READERS), state, indexed };
-        Ok(Self { inner: Arc::new(inner) })
+    /// Opens (and creates, migrates) what is at `place`.
+    pub(crate) fn open(place: &Place, indexer: Indexer, watcher: Box<dyn Watch>) -> Result<Self, StoreError> {
+        match place {
+            Place::Directory(dir) => sqlite::open(dir, indexer, watcher),
+            Place::Server(server) => Ok(postgres::open(Arc::clone(server), indexer, watcher)?),
+        }
     }
 
     /// Keeps a delivery; when this returns its id, the bytes are on disk.
     pub(crate) async fn receive(&self, delivery: Delivery) -> Result<i64, StoreError> {
         let (answer, answered) = oneshot::channel();
-        self.inner.jobs.try_send(Job::Receive(delivery, answer)).map_err(|e| match e {
-            mpsc::error::TrySendError::Full(_) => StoreError::Busy,
-            mpsc::error::TrySendError::Closed(_) => StoreError::Stopped,
-        })?;
+        self.backend.receive(delivery, answer)?;
         answered.await.unwrap_or(Err(StoreError::Stopped))
     }
 
@@ -131,7 +124,7 @@ impl Store {
         let work: Work = Box::new(move |db| {
             let _ = answer.send(sql::transaction(db, true, work));
         });
-        self.inner.jobs.send(Job::Work(work)).await.map_err(|_| StoreError::Stopped)?;
+        self.backend.write(work).await?;
         answered.await.unwrap_or(Err(StoreError::Stopped))
     }
 
@@ -140,32 +133,26 @@ impl Store {
         &self,
         look: impl FnOnce(&mut dyn Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let _turn = self.inner.reading.acquire().await.map_err(|_| StoreError::Stopped)?;
-        let inner = Arc::clone(&self.inner);
-        let looked = tokio::task::spawn_blocking(move || {
-            let kept = inner.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
-            let mut db = kept.map_or_else(|| Sqlite::read(&inner.dir), Ok)?;
-            let found = look(&mut db);
-            inner.readers.lock().unwrap_or_else(PoisonError::into_inner).push(db);
-            found
+        let (answer, answered) = oneshot::channel();
+        let look: Work = Box::new(move |db| {
+            let _ = answer.send(look(db));
         });
-        looked.await.map_err(|e| StoreError::Database(e.to_string()))?
+        self.backend.read(look).await?;
+        answered.await.unwrap_or(Err(StoreError::Stopped))
     }
 
-    /// Finishes what waits, empties the log into the database and ends the writer.
+    /// Finishes what waits and ends the threads.
     pub(crate) async fn close(&self) {
-        let (answer, answered) = oneshot::channel();
-        if self.inner.jobs.send(Job::Stop(answer)).await.is_ok() {
-            let _ = answered.await;
-        }
+        // Whatever is left is done at the next start.
+        let _ = self.backend.close().await;
     }
 
     /// Whether the last commit worked and everything stored before this start is indexed.
     pub(crate) fn ready(&self) -> Result<(), &'static str> {
-        if self.inner.state.failing.load(Ordering::Relaxed) {
+        if self.state.failing.load(Ordering::Relaxed) {
             return Err("the store is failing");
         }
-        if !self.inner.state.caught_up.load(Ordering::Relaxed) {
+        if !self.state.caught_up.load(Ordering::Relaxed) {
             return Err("indexing what was stored before this start");
         }
         Ok(())
@@ -173,25 +160,21 @@ impl Store {
 
     /// The newest delivery stored.
     pub(crate) fn stored(&self) -> i64 {
-        self.inner.state.stored.load(Ordering::Relaxed)
+        self.state.stored.load(Ordering::Relaxed)
     }
 
     /// The newest delivery indexed, and word of every later one.
     pub(crate) fn indexed(&self) -> watch::Receiver<i64> {
-        self.inner.indexed.clone()
+        self.indexed.clone()
     }
 
-    /// Bytes of the database and its write-ahead log.
+    /// Bytes of the database.
     pub(crate) fn size(&self) -> u64 {
-        ["", "-wal"]
-            .iter()
-            .filter_map(|end| std::fs::metadata(self.inner.dir.join(format!("{}{end}", sqlite::FILE))).ok())
-            .map(|m| m.len())
-            .sum()
+        self.backend.size()
     }
 }
 
-/// Deliveries and other work that wait for the writer; beyond it, senders are told to come again.
+/// Deliveries and other work that wait for a writer; beyond it, senders are told to come again.
 const QUEUE: usize = 1024;
 /// Readers at a time.
 const READERS: usize = 4;

@@ -1,21 +1,28 @@
-//! The tables, and how an older database is brought up to them.
+//! How an older database is brought up to the tables of today, and the numbers that are remembered by name.
 
-use super::sql::{Connection, StoreError, args, transaction};
+use super::sql::{Connection, Dialect, Lock, StoreError, args, transaction};
+use super::{postgres, sqlite};
 
-/// Brings the database to [`VERSION`]; each step is one transaction. A database from a newer sink is left alone.
+/// Brings the database to the newest schema in one transaction. A database from a newer sink is left alone.
 pub(crate) fn migrate(db: &mut dyn Connection) -> Result<(), StoreError> {
+    let steps = match db.dialect() {
+        Dialect::Sqlite => sqlite::schema::STEPS,
+        Dialect::Postgres => postgres::schema::STEPS,
+    };
+    let version = steps.len() as i64;
     transaction(db, true, |db| {
+        db.lock(Lock::Schema)?;
         db.script("CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value BIGINT NOT NULL)")?;
-        let from = db.int("SELECT value FROM meta WHERE name = 'schema'", &[])?.unwrap_or(0);
-        if from > VERSION {
+        let from = number(db, "schema")?;
+        if from > version {
             return Err(StoreError::Refused(format!(
-                "the database has schema {from}, this webhook-sink knows up to {VERSION}: start a newer one"
+                "the database has schema {from}, this webhook-sink knows up to {version}: start a newer one"
             )));
         }
-        for step in STEPS.iter().skip(usize::try_from(from).unwrap_or(0)) {
+        for step in steps.iter().skip(usize::try_from(from).unwrap_or(0)) {
             db.script(step)?;
         }
-        put(db, "schema", VERSION)
+        if from == version { Ok(()) } else { put(db, "schema", version) }
     })
 }
 
@@ -32,69 +39,3 @@ pub(crate) fn put(db: &mut dyn Connection, name: &str, value: i64) -> Result<(),
 pub(crate) fn number(db: &mut dyn Connection, name: &str) -> Result<i64, StoreError> {
     Ok(db.int("SELECT value FROM meta WHERE name = ?1", args![name])?.unwrap_or(0))
 }
-
-/// The schema this program writes.
-pub(crate) const VERSION: i64 = STEPS.len() as i64;
-
-/// Times are nanoseconds since 1970 (`_ns`). The body stands last in its row: lists never touch its pages.
-const STEPS: &[&str] = &["
-CREATE TABLE deliveries (
-  id INTEGER PRIMARY KEY AUTOINCREMENT, received_ns BIGINT NOT NULL, kind TEXT NOT NULL, source TEXT NOT NULL, query TEXT NOT NULL,
-  remote TEXT NOT NULL, agent TEXT NOT NULL, size BIGINT NOT NULL, body BLOB NOT NULL);
-CREATE TABLE invalid (
-  id INTEGER PRIMARY KEY AUTOINCREMENT, received_ns BIGINT NOT NULL, reason TEXT NOT NULL, detail TEXT NOT NULL, path TEXT NOT NULL,
-  remote TEXT NOT NULL, agent TEXT NOT NULL, size BIGINT NOT NULL, body BLOB NOT NULL);
-CREATE TABLE messages (
-  delivery_id BIGINT PRIMARY KEY, group_id BIGINT NOT NULL, kind TEXT NOT NULL, status TEXT NOT NULL,
-  firing BIGINT NOT NULL, resolved BIGINT NOT NULL, truncated BIGINT NOT NULL, reason TEXT NOT NULL,
-  external_url TEXT NOT NULL, state_hash BIGINT NOT NULL, received_ns BIGINT NOT NULL);
-CREATE INDEX messages_by_group ON messages (group_id, delivery_id);
-CREATE TABLE groups (
-  id INTEGER PRIMARY KEY AUTOINCREMENT, receiver TEXT NOT NULL, group_key TEXT NOT NULL, name TEXT NOT NULL, labels TEXT NOT NULL,
-  common_labels TEXT NOT NULL, common_annotations TEXT NOT NULL, external_url TEXT NOT NULL,
-  firing BIGINT NOT NULL, stale BIGINT NOT NULL, severity BIGINT NOT NULL, truncated BIGINT NOT NULL,
-  round BIGINT NOT NULL, since_ns BIGINT NOT NULL, changed_ns BIGINT NOT NULL, last_ns BIGINT NOT NULL,
-  last_delivery BIGINT NOT NULL, UNIQUE (receiver, group_key));
-CREATE INDEX groups_by_change ON groups (changed_ns);
-CREATE TABLE episodes (
-  id INTEGER PRIMARY KEY AUTOINCREMENT, fingerprint TEXT NOT NULL, starts_ns BIGINT NOT NULL, starts_raw TEXT NOT NULL, ends_ns BIGINT,
-  state BIGINT NOT NULL, severity BIGINT NOT NULL, alertname TEXT NOT NULL, labels TEXT NOT NULL,
-  annotations TEXT NOT NULL, generator_url TEXT NOT NULL, first_ns BIGINT NOT NULL, last_ns BIGINT NOT NULL,
-  changed_ns BIGINT NOT NULL, first_delivery BIGINT NOT NULL, last_delivery BIGINT NOT NULL, external_url TEXT NOT NULL,
-  UNIQUE (fingerprint, starts_ns));
-CREATE INDEX episodes_by_state ON episodes (state, id);
-CREATE INDEX episodes_by_time ON episodes (first_ns);
-CREATE TABLE members (
-  group_id BIGINT NOT NULL, episode_id BIGINT NOT NULL, present BIGINT NOT NULL, PRIMARY KEY (group_id, episode_id));
-CREATE INDEX members_present ON members (group_id, present);
-CREATE INDEX members_by_episode ON members (episode_id);
-CREATE TABLE touches (
-  episode_id BIGINT NOT NULL, delivery_id BIGINT NOT NULL, status BIGINT NOT NULL, PRIMARY KEY (episode_id, delivery_id));
-CREATE INDEX touches_by_delivery ON touches (delivery_id);
-CREATE TABLE label_values (
-  name TEXT NOT NULL, value TEXT NOT NULL, last_ns BIGINT NOT NULL, PRIMARY KEY (name, value));
-CREATE TABLE counts (
-  slot_ns BIGINT NOT NULL, what TEXT NOT NULL, n BIGINT NOT NULL, PRIMARY KEY (slot_ns, what));
-CREATE TABLE outbox (
-  id INTEGER PRIMARY KEY AUTOINCREMENT, target TEXT NOT NULL, group_id BIGINT NOT NULL, round BIGINT NOT NULL, delivery_id BIGINT NOT NULL,
-  why TEXT NOT NULL, state TEXT NOT NULL, attempts BIGINT NOT NULL, created_ns BIGINT NOT NULL, next_ns BIGINT NOT NULL,
-  lease_ns BIGINT NOT NULL, done_ns BIGINT, answer TEXT NOT NULL, note TEXT NOT NULL,
-  UNIQUE (target, group_id, delivery_id, why));
-CREATE INDEX outbox_by_due ON outbox (state, target, next_ns);
-CREATE INDEX outbox_by_group ON outbox (group_id, target);
-CREATE TABLE attempts (
-  id INTEGER PRIMARY KEY AUTOINCREMENT, outbox_id BIGINT NOT NULL, at_ns BIGINT NOT NULL, took_ns BIGINT NOT NULL, outcome TEXT NOT NULL,
-  answer TEXT NOT NULL);
-CREATE INDEX attempts_by_outbox ON attempts (outbox_id);
-CREATE TABLE threads (
-  target TEXT NOT NULL, group_id BIGINT NOT NULL, round BIGINT NOT NULL, reference TEXT NOT NULL, at_ns BIGINT NOT NULL,
-  PRIMARY KEY (target, group_id, round));
-CREATE TABLE audit (
-  id INTEGER PRIMARY KEY AUTOINCREMENT, at_ns BIGINT NOT NULL, remote TEXT NOT NULL, action TEXT NOT NULL, detail TEXT NOT NULL);
-CREATE VIRTUAL TABLE search USING fts5 (words, content='', contentless_delete=1, prefix='2 3', tokenize='unicode61');
-",
-"
--- What Alertmanager's API said of an episode last.
-CREATE TABLE checks (
-  episode_id BIGINT PRIMARY KEY, verdict TEXT NOT NULL, by_what TEXT NOT NULL, at_ns BIGINT NOT NULL);
-"];

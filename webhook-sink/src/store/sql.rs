@@ -1,9 +1,11 @@
 //! The narrow waist between what the sink knows and where it is kept: plain SQL, so that another database than SQLite can
-//! stand behind it.
+//! stand behind it: [`super::sqlite`] and [`super::postgres`] do.
 //!
 //! Statements number their arguments `?1`, `?2`, … and hold no other question mark.
 
 use std::path::PathBuf;
+
+use crate::clock::Nanos;
 
 /// An argument of a statement.
 #[derive(Clone, Copy, Debug)]
@@ -61,6 +63,22 @@ pub(crate) trait Row {
     fn blob(&self, column: usize, look: &mut dyn FnMut(&[u8])) -> Result<(), StoreError>;
 }
 
+/// Whose SQL a connection speaks, for the few statements that differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    Sqlite,
+    Postgres,
+}
+
+/// What only one transaction at a time may do, among all replicas of the sink.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lock {
+    /// Changing the tables.
+    Schema,
+    /// Deriving from deliveries, and forgetting them.
+    Index,
+}
+
 /// What is done with each row.
 pub(crate) type Each<'a> = &'a mut dyn FnMut(&dyn Row) -> Result<(), StoreError>;
 
@@ -77,6 +95,13 @@ pub(crate) trait Connection: Send {
     fn begin(&mut self, durable: bool) -> Result<(), StoreError>;
     fn commit(&mut self) -> Result<(), StoreError>;
     fn rollback(&mut self);
+    fn dialect(&self) -> Dialect;
+    /// Waits for a lock and holds it to the end of the transaction. SQLite's transactions exclude each other anyway.
+    fn lock(&mut self, lock: Lock) -> Result<(), StoreError>;
+    /// The clock that all replicas share.
+    fn clock(&mut self) -> Result<Nanos, StoreError>;
+    /// Bytes in use, without what is free to be used again.
+    fn used(&mut self) -> Result<u64, StoreError>;
 }
 
 impl dyn Connection + '_ {
@@ -139,6 +164,8 @@ pub(crate) enum StoreError {
     Full(PathBuf),
     #[error("cannot write to {path}: {text}", path = .0.display(), text = .1)]
     Io(PathBuf, String),
+    #[error("the database server cannot be used: {0}")]
+    Away(String),
     #[error("the store is busy")]
     Busy,
     #[error("the store has stopped")]

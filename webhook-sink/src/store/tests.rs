@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::sql::Dialect;
 use super::sql::StoreError;
-use super::{Delivery, Kind, Store, Watch};
+use super::{Delivery, Kind, Place, Store, Watch};
 use crate::clock::Nanos;
 use crate::index::Indexer;
 
@@ -14,7 +15,7 @@ impl Watch for Nobody {
 }
 
 fn open(dir: &std::path::Path) -> Store {
-    Store::open(dir, Indexer::new(Vec::new()), Box::new(Nobody)).expect("opens")
+    Store::open(&Place::Directory(dir.to_owned()), Indexer::new(Vec::new()), Box::new(Nobody)).expect("opens")
 }
 
 fn delivery(at: Nanos, body: Vec<u8>) -> Delivery {
@@ -201,8 +202,8 @@ async fn words_are_found_by_their_beginning_in_any_script() {
     for text in ["磁盘", "münchen", "équipe réseau", "Диск поч", "日本語"] {
         let found = store
             .read(move |db| {
-                let (condition, arg) =
-                    crate::index::search::condition(1, text).ok_or_else(|| StoreError::Refused("no word".into()))?;
+                let (condition, arg) = crate::index::search::condition(Dialect::Sqlite, 1, text)
+                    .ok_or_else(|| StoreError::Refused("no word".into()))?;
                 let arg = &arg;
                 db.all(&format!("SELECT rowid FROM search s WHERE {condition}"), super::sql::args![arg], |row| {
                     row.int(0)

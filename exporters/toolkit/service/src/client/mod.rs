@@ -57,6 +57,13 @@ pub struct Tls {
     pub identity: Option<(PathBuf, PathBuf)>,
 }
 
+impl Tls {
+    /// The same for a client of another protocol.
+    pub fn rustls(&self) -> Result<rustls::ClientConfig, ClientError> {
+        tls::config(self)
+    }
+}
+
 /// A whole answer.
 #[derive(Clone, Debug)]
 pub struct Reply {

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::sql::StoreError;
-use super::sqlite::{FILE, Sqlite};
-use super::{Job, State};
+use super::engine::Job;
+use super::{FILE, Sqlite};
+use crate::store::State;
+use crate::store::sql::StoreError;
 
 /// Starts the thread; it ends when the writer has.
 pub(super) fn start(dir: &Path, jobs: &mpsc::Sender<Job>, state: Arc<State>) -> Result<(), StoreError> {

@@ -1,12 +1,20 @@
 //! SQLite: one file, one writer, readers beside it.
 
+mod engine;
+mod keeper;
+pub(super) mod schema;
+mod writer;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{ErrorCode, OpenFlags, ffi};
 
-use super::sql::{Arg, Connection, Each, Row, StoreError};
+pub(super) use engine::open;
+
+use super::sql::{Arg, Connection, Dialect, Each, Lock, Row, StoreError};
+use crate::clock::Nanos;
 
 /// A connection to `DIR/sink.db`.
 pub(crate) struct Sqlite {
@@ -127,6 +135,25 @@ impl Connection for Sqlite {
         if !self.db.is_autocommit() {
             let _ = self.db.execute_batch("ROLLBACK");
         }
+    }
+
+    fn dialect(&self) -> Dialect {
+        Dialect::Sqlite
+    }
+
+    fn lock(&mut self, _: Lock) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn clock(&mut self) -> Result<Nanos, StoreError> {
+        Ok(Nanos::now())
+    }
+
+    fn used(&mut self) -> Result<u64, StoreError> {
+        let db: &mut dyn Connection = self;
+        let mut number = |pragma: &str| db.int(pragma, &[]).map(|n| n.unwrap_or(0).unsigned_abs());
+        let pages = number("PRAGMA page_count")?.saturating_sub(number("PRAGMA freelist_count")?);
+        Ok(pages * number("PRAGMA page_size")?)
     }
 }
 

@@ -10,13 +10,14 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::sql::{StoreError, args, transaction};
-use super::sqlite::Sqlite;
-use super::{Delivery, Job, State, Watch, Work, schema};
+use super::Sqlite;
+use super::engine::Job;
 use crate::clock::Nanos;
 use crate::index::Indexer;
+use crate::store::sql::{StoreError, args, transaction};
+use crate::store::{Answer, Delivery, State, Watch, Work, schema};
 
-type Waiting = (Delivery, oneshot::Sender<Result<i64, StoreError>>);
+type Waiting = (Delivery, Answer);
 
 /// Starts the thread; it ends when every sender of jobs is gone, after the last one is done.
 pub(super) fn start(
@@ -137,7 +138,6 @@ impl Writer {
                     tracing::info!("the store works again");
                 }
                 self.state.stored.fetch_max(ids.iter().copied().max().unwrap_or(0), Ordering::Relaxed);
-                self.state.commits.fetch_add(1, Ordering::Relaxed);
                 self.watcher.committed(batch.len(), began.elapsed());
                 for ((_, answer), id) in batch.into_iter().zip(ids) {
                     let _ = answer.send(Ok(id));
