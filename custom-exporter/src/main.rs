@@ -1,26 +1,19 @@
 //! Metrics of one's own. Copy this crate to begin.
+//!
+//! Two halves that know nothing of each other: `system` reads this machine with the crate sysinfo, `source` asks what a
+//! YAML file names (a database, an address, a command, a file). `program` puts both on one page.
 
+mod config;
+mod fault;
+mod json_path;
+mod metric;
+mod program;
+mod source;
 mod system;
+mod table;
 
-use exporter::{Flag, Program, Served, StartError};
 use std::process::ExitCode;
-use std::sync::Arc;
 
 fn main() -> ExitCode {
-    let program = Program::new(
-        "custom_exporter",
-        "Custom Exporter",
-        "Metrics of your own, beginning with this system's.",
-        ":8000",
-    )
-    .flags([&SIMULATE]);
-    exporter::run(program, |setup| {
-        let system = system::System::new(setup.flags.on(SIMULATE.name)).map_err(StartError::new)?;
-        Ok(Served::new(Arc::new(system)))
-    })
+    exporter::run(program::program(), program::build)
 }
-
-const SIMULATE: Flag = Flag::switch(
-    "simulate",
-    "Serve the CPU's load in percent as its temperature, as the lab document does, for machines without a sensor.",
-);

@@ -1,0 +1,195 @@
+//! What the YAML file names: a question, when it is asked, and what became of it the last time.
+
+mod children;
+mod command;
+mod file;
+mod http;
+mod sql;
+
+pub(crate) use children::Children;
+pub(crate) use command::Command;
+pub(crate) use file::File;
+pub(crate) use http::{Http, HttpText};
+pub(crate) use sql::{Server, Sql};
+
+use crate::fault::Fault;
+use crate::metric::{Metric, emit};
+use crate::table::{Answer, Format};
+use exporter::{Desc, Part};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::time::{Instant, timeout_at};
+
+/// One entry of `sources`, checked.
+#[derive(Debug)]
+pub(crate) struct Spec {
+    pub(crate) name: String,
+    pub(crate) ask: Ask,
+    pub(crate) format: Format,
+    /// Asked this often; at each scrape if there is none.
+    pub(crate) interval: Option<Duration>,
+    /// An answer that is younger is good enough for a scrape.
+    pub(crate) cache: Duration,
+    pub(crate) timeout: Duration,
+    pub(crate) max_rows: usize,
+    pub(crate) max_bytes: usize,
+    pub(crate) metrics: Vec<Metric>,
+}
+
+/// What is asked.
+#[derive(Debug)]
+pub(crate) enum Ask {
+    Sql(Sql),
+    Http(Box<Http>),
+    Command(Command),
+    File(File),
+}
+
+/// A source and what its last run gave.
+#[derive(Debug)]
+pub(crate) struct Source {
+    pub(crate) spec: Spec,
+    children: Arc<Children>,
+    /// Held by the run under way: there is never more than one.
+    turn: Arc<tokio::sync::Mutex<()>>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Samples of the last run; none if it failed, for numbers of yesterday look like those of today.
+    part: Part,
+    /// The last run, once there was one.
+    last: Option<Last>,
+    success: Option<SystemTime>,
+    errors: [u64; Fault::REASONS.len()],
+}
+
+/// How the last run went.
+#[derive(Clone, Debug)]
+pub(crate) struct Last {
+    finished: Instant,
+    pub(crate) took: Duration,
+    pub(crate) samples: usize,
+    /// Reason and words.
+    pub(crate) error: Option<(&'static str, String)>,
+}
+
+impl Source {
+    /// A source that has not been asked; counters go on where `before`, of the same name, had come to.
+    pub(crate) fn new(spec: Spec, children: Arc<Children>, before: Option<&Self>) -> Arc<Self> {
+        let before = before.map(Self::state);
+        let (success, errors) = before.map_or((None, [0; _]), |b| (b.success, b.errors));
+        let state = Mutex::new(State { success, errors, ..State::default() });
+        Arc::new(Self { spec, children, turn: Arc::default(), state })
+    }
+
+    /// Makes the numbers new, unless they are new enough. Whoever comes while a run is under way waits for that one.
+    pub(crate) async fn refresh(self: &Arc<Self>, deadline: Instant) {
+        let asked = Instant::now();
+        let Ok(turn) = timeout_at(deadline, Arc::clone(&self.turn).lock_owned()).await else { return };
+        let fresh = |last: &Last| last.finished >= asked || last.finished.elapsed() < self.spec.cache;
+        if self.last().is_some_and(|last| fresh(&last)) {
+            return;
+        }
+        let source = Arc::clone(self);
+        let deadline = deadline.min(asked + self.spec.timeout);
+        // A task of its own: a scraper that hangs up does not leave a run half done.
+        let run = tokio::spawn(async move {
+            let began = Instant::now();
+            let result = source.run(deadline).await;
+            source.finish(result, began);
+            drop(turn);
+        });
+        drop(timeout_at(deadline + GRACE, run).await);
+    }
+
+    async fn run(self: &Arc<Self>, deadline: Instant) -> Result<Part, Fault> {
+        let spec = &self.spec;
+        let bytes = match &spec.ask {
+            Ask::Sql(sql) => {
+                let answer = Answer::Table(sql.ask(deadline, spec.max_rows, spec.max_bytes).await?);
+                let mut part = Part::new();
+                return emit(&answer, &spec.metrics, spec.max_rows, &mut part).map(|()| part);
+            }
+            Ask::Http(http) => http.ask(deadline).await?,
+            Ask::Command(command) => command.ask(&self.children, deadline, spec.max_bytes).await?,
+            Ask::File(file) => file.ask(deadline, spec.max_bytes).await?,
+        };
+        // Megabytes take their time to be read: not on the thread that serves.
+        let source = Arc::clone(self);
+        let read = tokio::task::spawn_blocking(move || {
+            let mut part = Part::new();
+            let answer = source.spec.format.read(&bytes)?;
+            emit(&answer, &source.spec.metrics, source.spec.max_rows, &mut part).map(|()| part)
+        });
+        read.await.unwrap_or_else(|e| Err(Fault::Parse(format!("panicked: {e}"))))
+    }
+
+    fn finish(&self, result: Result<Part, Fault>, began: Instant) {
+        let mut state = self.state();
+        let before = state.last.as_ref().and_then(|last| last.error.as_ref()).map(|(reason, _)| *reason);
+        let (name, took) = (&self.spec.name, began.elapsed());
+        let error = match result {
+            Ok(part) => {
+                state.part = part;
+                state.success = Some(SystemTime::now());
+                if before.is_some() {
+                    tracing::info!(name, "source works again");
+                }
+                None
+            }
+            Err(fault) => {
+                state.part.clear();
+                state.errors[fault.reason()] += 1;
+                let (reason, text) = (Fault::REASONS[fault.reason()], fault.to_string());
+                // An error is told once, not once a scrape; the landing page has its newest words.
+                if before != Some(reason) {
+                    tracing::error!(name, reason, err = text, "source failed");
+                }
+                Some((reason, text))
+            }
+        };
+        state.last = Some(Last { finished: Instant::now(), took, samples: state.part.len(), error });
+    }
+
+    /// How the last run went.
+    pub(crate) fn last(&self) -> Option<Last> {
+        self.state().last.clone()
+    }
+
+    /// The samples of the last run, and how it went into `own`.
+    pub(crate) fn emit(&self, own: &mut Part) -> Part {
+        let state = self.state();
+        let labels = [("source", self.spec.name.as_bytes())];
+        for (reason, count) in Fault::REASONS.iter().zip(state.errors) {
+            let labels = [("reason", reason.as_bytes()), labels[0]];
+            own.family(&ERRORS).sample(&labels, count);
+        }
+        if let Some(at) = state.success.and_then(|at| at.duration_since(UNIX_EPOCH).ok()) {
+            own.family(&LAST_SUCCESS).sample(&labels, at.as_secs_f64());
+        }
+        if let Some(last) = &state.last {
+            own.family(&UP).sample(&labels, last.error.is_none());
+            own.family(&DURATION).sample(&labels, last.took.as_secs_f64());
+            own.family(&SAMPLES).sample(&labels, last.samples);
+        }
+        state.part.clone()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+const UP: Desc = Desc::gauge("custom_exporter_source_up", "Whether the last run of a source worked");
+const ERRORS: Desc = Desc::counter("custom_exporter_source_errors_total", "Runs of a source that failed");
+const DURATION: Desc = Desc::gauge("custom_exporter_source_duration_seconds", "How long the last run of a source took");
+const SAMPLES: Desc = Desc::gauge("custom_exporter_source_samples", "Samples that the last run of a source gave");
+const LAST_SUCCESS: Desc = Desc::gauge(
+    "custom_exporter_source_last_success_timestamp_seconds",
+    "When a source worked last, in seconds since 1970",
+);
+
+/// What a run may need beyond its deadline to say that it has passed.
+const GRACE: Duration = Duration::from_millis(100);
