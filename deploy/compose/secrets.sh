@@ -13,9 +13,10 @@ client() { # FILE USER PASSWORD-FILE OWNER
 make mysql-root.password
 make wordpress.password
 make exporter.password
+make custom.password
 make grafana-admin.password
 client exporter.cnf exporter exporter.password 65534:65534
 client wordpress.cnf wpuser wordpress.password 65534:65534
 # The database's and Grafana's own users read these; the folder is mounted by nobody else.
 chmod 755 .
-chmod 444 mysql-root.password wordpress.password exporter.password grafana-admin.password
+chmod 444 mysql-root.password wordpress.password exporter.password custom.password grafana-admin.password

@@ -9,7 +9,8 @@ launch() { # SERVICE: one that does not run yet
   mysql) launch_mysql ;;
   nginx) spawn nginx "$lab_user" nginx -e stderr -c "$etc/nginx/nginx.conf" -p "$data/nginx" -g 'daemon off;' ;;
   webhook-sink) spawn "$service" "$lab_user" "$bin" "$listen" --storage.path="$data/webhook-sink" ;;
-  node-exporter | custom-exporter) spawn "$service" "$lab_user" "$bin" "$listen" ;;
+  node-exporter) spawn "$service" "$lab_user" "$bin" "$listen" ;;
+  custom-exporter) spawn "$service" "$lab_user" "$bin" "$listen" --config.file="$etc/custom-exporter/wordpress.yml" ;;
   mysqld-exporter) spawn "$service" "$lab_user" "$bin" "$listen" --config.my-cnf="$lab_dir/secrets/exporter.cnf" ;;
   nginx-exporter) spawn "$service" "$lab_user" "$bin" "$listen" --nginx.scrape-uri="$(url stub-status)/stub_status" ;;
   # Other processes' cgroups, namespaces and Docker's socket are root's.
@@ -81,9 +82,11 @@ client_config() { # NAME USER PASSWORD
 
 # Schema and users; safe to run again. Passwords travel by standard input, never as arguments.
 load_database() {
-  local exporter wordpress
+  local exporter wordpress custom
   exporter=$(secret exporter.password)
   wordpress=$(secret wordpress.password)
+  custom=$(secret custom.password)
+  chown "$lab_user:nogroup" "$lab_dir/secrets/custom.password"
   client_config exporter exporter "$exporter"
   client_config wordpress wordpress "$wordpress"
   {
@@ -95,6 +98,9 @@ GRANT PROCESS, BINLOG MONITOR, SLAVE MONITOR, SELECT ON *.* TO exporter@'127.0.0
 CREATE USER IF NOT EXISTS wordpress@'127.0.0.1' IDENTIFIED BY '$wordpress';
 ALTER USER wordpress@'127.0.0.1' IDENTIFIED BY '$wordpress';
 GRANT ALL ON wordpress.* TO wordpress@'127.0.0.1';
+CREATE USER IF NOT EXISTS custom@'127.0.0.1' IDENTIFIED BY '$custom';
+ALTER USER custom@'127.0.0.1' IDENTIFIED BY '$custom' WITH MAX_USER_CONNECTIONS 5;
+GRANT SELECT ON wordpress.* TO custom@'127.0.0.1';
 USE wordpress;
 SQL
     cat "$root/deploy/mariadb/schema.sql"
@@ -172,7 +178,7 @@ lab_up() {
     if running "$service"; then
       [ -z "${job[$service]:-}" ] || write_target "$service"
       case $service in
-      prometheus | alertmanager) [ "$(config_sum)" = "$before" ] || kill -HUP "$(running_pid "$service")" ;;
+      prometheus | alertmanager | custom-exporter) [ "$(config_sum)" = "$before" ] || kill -HUP "$(running_pid "$service")" ;;
       esac
       [ "$service" != mysql ] || load_database
       continue

@@ -249,6 +249,8 @@ write_config() {
     -e "s#/tmp/nginx.pid#\"$lab_dir/data/nginx/nginx.pid\"#" -e "s#/tmp/nginx-\([a-z]*\)#\"$lab_dir/data/nginx/\1\"#" \
     "$root/deploy/nginx/nginx.conf" >"$etc/nginx/nginx.conf"
   cp "$root/deploy/nginx/static.conf" "$etc/nginx/site.conf"
+  sed -e "s#mysql-wordpress:3306#127.0.0.1:${port[mysql]}#" -e "s#/secrets/#$lab_dir/secrets/#" \
+    "$root/deploy/custom-exporter/wordpress.yml" >"$etc/custom-exporter/wordpress.yml"
   rm -f "$etc/quick-rules"
   if [ -n "${BONGSU_QUICK_RULES:-}" ]; then
     quicken_rules "$etc"/prometheus/rules/*.yml
