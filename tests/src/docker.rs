@@ -66,16 +66,8 @@ impl Docker {
 
     fn import(&self) {
         let dir = tempfile::tempdir().unwrap();
-        let bin = dir.path().join("bin");
-        std::fs::create_dir_all(&bin).unwrap();
-        std::fs::create_dir(dir.path().join("tmp")).unwrap();
-        std::fs::copy(crate::program("busybox").unwrap(), bin.join("busybox")).unwrap();
-        for name in ["sh", "sleep", "dd", "cat", "true", "wget"] {
-            std::os::unix::fs::symlink("busybox", bin.join(name)).unwrap();
-        }
         let tar = dir.path().join("image.tar");
-        let packed = Command::new("tar").arg("-C").arg(dir.path()).arg("-cf").arg(&tar).args(["bin", "tmp"]).output();
-        assert!(packed.unwrap().status.success());
+        crate::image::pack_layer(&tar);
         self.run(&["import", &tar.display().to_string(), &self.image]);
     }
 
@@ -127,11 +119,12 @@ impl Drop for Docker {
             self.try_run(&args);
         }
         self.try_run(&["rmi", "-f", &self.image]);
-        if let Some((child, _)) = &mut self.daemon {
+        if let Some((child, dir)) = &mut self.daemon {
             // A kill would leave its containerd and mounts behind.
             let pid = rustix::process::Pid::from_child(child);
             let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
             let _ = child.wait();
+            crate::mounts::unmount_below(dir.path());
         }
     }
 }

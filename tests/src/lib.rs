@@ -1,12 +1,18 @@
 //! Support for the tests that run whole binaries against real servers.
 #![allow(clippy::missing_panics_doc, clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)] // tests fail by panic
 
+mod containerd;
 mod docker;
 mod http;
+mod image;
+mod mounts;
+mod podman;
 mod process;
 mod skip;
 
+pub use containerd::Containerd;
 pub use docker::Docker;
 pub use http::{Answer, get, get_with, post, wait_until};
+pub use podman::Podman;
 pub use process::{Service, binary, free_port, log_of, program, refused};
 pub use skip::{parity, peer, repo, skip};

@@ -57,7 +57,7 @@ impl Page {
 }
 
 fn exporter(docker: &Docker, args: &[&str]) -> Service {
-    let mut all = vec![format!("--docker={}", docker.host), "--podman=".to_owned()];
+    let mut all = vec![format!("--docker={}", docker.host), "--podman=".to_owned(), "--containerd=".to_owned()];
     all.extend(args.iter().map(|a| (*a).to_owned()));
     Service::ours("container-exporter", &all)
 }
@@ -318,7 +318,7 @@ fn cgroups_that_come_and_go_leave_nothing_behind() {
         tests::skip("no right to make cgroups here");
         return;
     }
-    let service = Service::ours("container-exporter", &["--docker=", "--podman="]);
+    let service = Service::ours("container-exporter", &["--docker=", "--podman=", "--containerd="]);
     let before = Page::of(&service);
     let fds = |page: &Page| page.value("process_open_fds", &[]);
     let mut resident = Vec::new();
@@ -352,7 +352,7 @@ fn an_engine_that_never_answers_costs_no_more_than_its_time_out() {
     let socket = dir.path().join("hung.sock");
     let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
     let docker = format!("--docker=unix://{}", socket.display());
-    let service = Service::ours("container-exporter", &[&*docker, "--podman=", "--engine.timeout=2s"]);
+    let service = Service::ours("container-exporter", &[&*docker, "--podman=", "--containerd=", "--engine.timeout=2s"]);
     for limit in [8, 8, 8] {
         let start = std::time::Instant::now();
         assert!(Page::of(&service).ids().contains("/"));
@@ -407,7 +407,7 @@ fn cgroup_v2_with_the_systemd_driver_on_a_built_tree() {
     let root = |flag: &str, path: &str| format!("--path.{flag}={}", dir.path().join(path).display());
     let args = [root("procfs", "proc"), root("sysfs", "sys"), root("rootfs", "")];
     let mut args: Vec<&str> = args.iter().map(String::as_str).collect();
-    args.extend(["--docker=", "--podman=", "--docker_only"]);
+    args.extend(["--docker=", "--podman=", "--containerd=", "--docker_only"]);
     let page = Page::of(&Service::ours("container-exporter", &args));
     let path = format!("/system.slice/docker-{id}.scope");
     let own = [("id", &*path)];

@@ -1,5 +1,6 @@
 //! `doctor`: what can be read here, and what to do about the rest.
 
+use crate::engine::Watch;
 use crate::page::Options;
 use crate::program::Made;
 use crate::switches::Kind;
@@ -28,7 +29,7 @@ pub(crate) fn run(mut made: Made) -> ExitCode {
         let Ok((reader, known, part, took)) = read.await else { return ("reading panicked\n".to_owned(), false) };
         made.reader = reader;
         let mut report = Report::default();
-        engines(&mut report, &made.addresses, &known.version, known.containers.len());
+        engines(&mut report, &made.watch, &known.version, known.containers.len());
         let (hierarchies, cgroups) = made.reader.found();
         if hierarchies.any() {
             report.ok("cgroups", &format!("{}, {cgroups} found", hierarchies.version()));
@@ -36,11 +37,13 @@ pub(crate) fn run(mut made: Made) -> ExitCode {
             let what = "no cgroup file system below sysfs: mount the host's /sys/fs/cgroup into this container";
             report.fail("cgroups", what);
         }
-        let seen = known.containers.iter().filter(|c| c.cgroups.is_some()).count();
-        if seen < known.containers.len() {
+        // CRI does not say which processes they are.
+        let with_process: Vec<_> = known.containers.iter().filter(|c| c.process.is_some()).collect();
+        let seen = with_process.iter().filter(|c| c.cgroups.is_some()).count();
+        if seen < with_process.len() {
             let what = format!(
                 "{seen} of {} containers' processes are visible: run with --pid=host (and --cgroupns=host on cgroup v2)",
-                known.containers.len()
+                with_process.len()
             );
             report.warn("processes", &what);
         } else {
@@ -59,29 +62,34 @@ pub(crate) fn run(mut made: Made) -> ExitCode {
     if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn engines(report: &mut Report, addresses: &[(String, Option<std::path::PathBuf>)], version: &str, containers: usize) {
+fn engines(report: &mut Report, watch: &Watch, version: &str, containers: usize) {
     let mut there = 0;
-    for (address, socket) in addresses {
-        match socket.as_ref().map(std::os::unix::net::UnixStream::connect) {
-            Some(Err(e)) if e.kind() == std::io::ErrorKind::NotFound => {
-                report.none("engine", &format!("{address}: not there"));
+    for (source, told, failure) in watch.told() {
+        let shown = source.shown();
+        match (source.socket().map(std::os::unix::net::UnixStream::connect), failure) {
+            (Some(Err(e)), _) if e.kind() == std::io::ErrorKind::NotFound => {
+                report.none("engine", &format!("{shown}: not there"));
             }
-            Some(Err(e)) => {
+            (Some(Err(e)), _) => {
                 report.fail(
                     "engine",
-                    &format!("{address}: {e}: run as root or in the socket's group, or use a socket proxy"),
+                    &format!("{shown}: {e}: run as root or in the socket's group, or use a socket proxy"),
                 );
+            }
+            (_, Some(failure)) => {
+                there += 1;
+                report.warn("engine", &format!("{shown}: {failure}"));
             }
             _ => {
                 there += 1;
-                report.ok("engine", &format!("{address}: there"));
+                report.ok("engine", &format!("{shown}: {told} containers"));
             }
         }
     }
     if there == 0 {
         report.warn("metadata", "no engine: cgroups are shown by id, without names, images and labels");
     } else if version.is_empty() && containers == 0 {
-        report.warn("metadata", "an engine is there and has not answered");
+        report.warn("metadata", "an engine is there and told of no container");
     } else {
         report.ok("metadata", &format!("{containers} containers, engine version {version:?}"));
     }

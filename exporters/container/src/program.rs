@@ -1,7 +1,7 @@
 //! Flags: cAdvisor's own, and what is made of them.
 
 use crate::emit::machine::IdFiles;
-use crate::engine::{Address, Engine, Labelling, Watch};
+use crate::engine::{Address, Containerd, Cri, Engine, Labelling, Source, Watch};
 use crate::page::{Options, Reader};
 use crate::scraper::Containers;
 use crate::switches::{OFF_BY_DEFAULT, Switches};
@@ -61,7 +61,6 @@ pub(crate) struct Made {
     pub(crate) sources: Sources,
     pub(crate) watch: Watch,
     pub(crate) reader: Reader,
-    pub(crate) addresses: Vec<(String, Option<PathBuf>)>,
     pub(crate) options: Options,
 }
 
@@ -88,40 +87,44 @@ fn parts(flags: &Flags) -> Result<Made, StartError> {
         states: flags.on(LOAD_READER.name),
         ids: IdFiles { machine: list(&MACHINE_ID_FILE), boot: list(&BOOT_ID_FILE) },
     };
-    let (engines, addresses) = engines(flags)?;
-    let watch = Watch::new(engines, &labelling, &sources, flags.duration(ENGINE_TIMEOUT.name));
+    let watch = Watch::new(engines(flags)?, &labelling, &sources, flags.duration(ENGINE_TIMEOUT.name));
     let reader = Reader::new(sources.clone(), options.clone(), flags.duration(DISK_EVERY.name));
-    Ok(Made { sources, watch, reader, addresses, options })
+    Ok(Made { sources, watch, reader, options })
 }
 
 /// The engines that may be there; one whose flag is empty is not asked.
-#[expect(clippy::type_complexity, reason = "a pair of lists")]
-fn engines(flags: &Flags) -> Result<(Vec<Engine>, Vec<(String, Option<PathBuf>)>), StartError> {
+fn engines(flags: &Flags) -> Result<Vec<Source>, StartError> {
     let file = |flag: &Flag| Some(flags.text(flag.name)).filter(|p| !p.is_empty()).map(PathBuf::from);
     let tls = flags.on(DOCKER_TLS.name);
-    let (mut engines, mut addresses) = (Vec::new(), Vec::new());
-    for flag in [&DOCKER, &PODMAN] {
-        let text = flags.text(flag.name);
-        if text.is_empty() {
-            continue;
+    let address = |flag: &Flag, tls: bool| {
+        let text = Some(flags.text(flag.name)).filter(|text| !text.is_empty());
+        let parsed = text.map(|text| Address::parse(text, tls)).transpose();
+        parsed.map_err(|e| StartError::new(format_args!("--{}: {e}", flag.name)))
+    };
+    let socket = |flag: &Flag| match address(flag, false)? {
+        Some(Address::Http(_)) => {
+            Err(StartError::new(format_args!("--{}: expected a Unix socket, as unix:///path", flag.name)))
         }
-        let docker = flag.name == DOCKER.name;
-        let address =
-            Address::parse(text, tls && docker).map_err(|e| StartError::new(format_args!("--{}: {e}", flag.name)))?;
-        addresses.push((
-            text.to_owned(),
-            match &address {
-                Address::Unix(path) => Some(path.clone()),
-                Address::Http(_) => None,
-            },
-        ));
-        let identity = file(&DOCKER_CERT).zip(file(&DOCKER_KEY)).filter(|_| tls && docker);
-        let ca = file(&DOCKER_CA).filter(|_| tls && docker);
+        Some(Address::Unix(path)) => Ok(Some(path)),
+        None => Ok(None),
+    };
+    let mut engines = Vec::new();
+    for (flag, tls) in [(&DOCKER, tls), (&PODMAN, false)] {
+        let Some(address) = address(flag, tls)? else { continue };
+        let identity = file(&DOCKER_CERT).zip(file(&DOCKER_KEY)).filter(|_| tls);
+        let ca = file(&DOCKER_CA).filter(|_| tls);
         let engine = Engine::new(address, client::Tls { verify: true, ca, identity })
             .map_err(|e| StartError::new(format_args!("--{}: {e}", flag.name)))?;
-        engines.push(engine);
+        engines.push(Source::Docker(Box::new(engine)));
     }
-    Ok((engines, addresses))
+    if let Some(path) = socket(&CONTAINERD)? {
+        let namespaces = flags.text(CONTAINERD_NAMESPACE.name).split(',').map(str::trim).filter(|n| !n.is_empty());
+        engines.push(Source::Containerd(Containerd::new(path, namespaces.map(str::to_owned).collect())));
+    }
+    if let Some(path) = socket(&CRI)? {
+        engines.push(Source::Cri(Cri::new(path)));
+    }
+    Ok(engines)
 }
 
 /// The roots. `/rootfs`, where cAdvisor's documented command line mounts the host, is found without a flag.
@@ -242,6 +245,21 @@ const DOCKER: Flag = Flag::text(
 );
 const PODMAN: Flag =
     Flag::text("podman", "unix:///var/run/podman/podman.sock", "Podman endpoint. Empty: Podman is not asked.");
+const CONTAINERD: Flag = Flag::text(
+    "containerd",
+    "/run/containerd/containerd.sock",
+    "containerd endpoint: unix:///path or a path. Empty: containerd is not asked.",
+);
+const CONTAINERD_NAMESPACE: Flag = Flag::text(
+    "containerd-namespace",
+    "",
+    "Comma-separated list of containerd's namespaces that are looked at. Empty: all but moby, which is Docker's.",
+);
+const CRI: Flag = Flag::text(
+    "cri",
+    "unix:///var/run/crio/crio.sock",
+    "Endpoint of CRI-O, or of another engine that speaks Kubernetes' runtime.v1. Empty: it is not asked.",
+);
 const ENGINE_TIMEOUT: Flag = Flag::new(
     "engine.timeout",
     FlagKind::Duration,
@@ -305,6 +323,9 @@ const FLAGS: &[&Flag] = &[
     &CONTAINERD_ENV_WHITELIST,
     &DOCKER,
     &PODMAN,
+    &CONTAINERD,
+    &CONTAINERD_NAMESPACE,
+    &CRI,
     &ENGINE_TIMEOUT,
     &DOCKER_TLS,
     &DOCKER_CERT,
@@ -330,8 +351,6 @@ const UNNEEDED: &[&Flag] = &[
     &unneeded("collector_cert", false),
     &unneeded("collector_key", false),
     &unneeded("container_hints", false),
-    &unneeded("containerd", false),
-    &unneeded("containerd-namespace", false),
     &unneeded("crio_client_timeout", false),
     &unneeded("disable_memory_numa", true),
     &unneeded("docker_root", false),

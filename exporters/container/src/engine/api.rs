@@ -59,6 +59,8 @@ pub(crate) enum ApiError {
     Status { path: String, status: u16, text: String },
     #[error("{path}: {source}")]
     Json { path: String, source: serde_json::Error },
+    #[error("{method}: {what}")]
+    Rpc { method: &'static str, what: String },
 }
 
 impl Engine {
@@ -83,9 +85,9 @@ impl Engine {
         self.socket.as_ref().map_or_else(|| without_credentials(&self.base), |p| format!("unix://{}", p.display()))
     }
 
-    /// Whether it can be there at all: asking costs nothing where no socket is.
-    pub(crate) fn may_be_there(&self) -> bool {
-        self.socket.as_ref().is_none_or(|p| p.exists())
+    /// Its Unix socket, if it has one.
+    pub(crate) fn socket(&self) -> Option<&std::path::Path> {
+        self.socket.as_deref()
     }
 
     /// The engine's own version, once it has answered.

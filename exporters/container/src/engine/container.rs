@@ -1,6 +1,7 @@
 //! One container as its engine describes it, in the form in which pages need it.
 
 use super::answer::{self, Inspected, Listed};
+use super::described::Described;
 use crate::cgroups::{Controller, path_in};
 use crate::names;
 use crate::pid::Process;
@@ -102,6 +103,17 @@ impl Summary {
     }
 }
 
+impl From<&Described> for Summary {
+    fn from(described: &Described) -> Self {
+        Self {
+            name: described.name.clone(),
+            image: described.image.clone(),
+            labels: serde_json::to_string(&described.labels).unwrap_or_default(),
+            health: None,
+        }
+    }
+}
+
 /// Which of a container's labels and variables are shown.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Labelling {
@@ -155,6 +167,41 @@ impl Container {
             listed: summary,
             complete,
         }
+    }
+
+    /// From the description of an engine that is no Docker.
+    pub(crate) fn described(described: &Described, labelling: &Labelling, sources: &Sources, buf: &mut Buf) -> Self {
+        let summary = Summary::from(described);
+        let process = described.pid.map(|pid| Process::new(sources, pid));
+        let table = process.as_ref().and_then(|p| p.cgroups(buf)).unwrap_or_default().to_vec();
+        Self {
+            cgroups: own_cgroups(&table, &described.id),
+            id: described.id.clone(),
+            labels: shown(labelling, &summary.labels, &described.env, &described.image, &described.name),
+            created: described.created,
+            started: None,
+            restarts: None,
+            health: Health::Unchecked,
+            share: if described.joined { Share::Anothers } else { Share::Own },
+            folders: described.folder.iter().cloned().collect(),
+            process,
+            table,
+            listed: summary,
+            complete: true,
+        }
+    }
+
+    /// Whether it is still as described, and its process the one that was looked at.
+    pub(crate) fn is_as(&self, described: &Described, buf: &mut Buf) -> bool {
+        self.process.as_ref().map(|p| p.pid) == described.pid
+            && self.listed == Summary::from(described)
+            && self.folders.first() == described.folder.as_ref()
+            && match &self.process {
+                Some(process) if !self.table.is_empty() => process.cgroups(buf) == Some(&*self.table),
+                // Of another pid namespace, or gone when it was looked at.
+                Some(_) => self.cgroups.is_some(),
+                None => true,
+            }
     }
 
     /// Whether it is still what the list says, and its process the one that was looked at.

@@ -3,8 +3,17 @@
 mod answer;
 mod api;
 mod container;
+mod containerd;
+mod cri;
+mod described;
+mod grpc;
+mod protobuf;
+mod source;
 mod watch;
 
 pub(crate) use api::{Address, Engine};
 pub(crate) use container::{Container, Labelling, Share};
+pub(crate) use containerd::Containerd;
+pub(crate) use cri::Cri;
+pub(crate) use source::Source;
 pub(crate) use watch::{Known, Watch};

@@ -3,9 +3,9 @@
 
 use super::answer::{Inspected, Listed};
 use super::api::ApiError;
-use super::{Container, Engine, Labelling};
+use super::{Container, Engine, Labelling, Source};
 use hostfs::{Buf, Sources};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -27,7 +27,7 @@ pub(crate) struct Known {
 
 #[derive(Debug)]
 struct Watched {
-    engine: Engine,
+    source: Source,
     labelling: Labelling,
     sources: Sources,
     /// Held while a question is on its way.
@@ -40,10 +40,10 @@ struct Watched {
 }
 
 impl Watch {
-    pub(crate) fn new(engines: Vec<Engine>, labelling: &Labelling, sources: &Sources, timeout: Duration) -> Self {
-        let watched = |engine| {
+    pub(crate) fn new(engines: Vec<Source>, labelling: &Labelling, sources: &Sources, timeout: Duration) -> Self {
+        let watched = |source| {
             Arc::new(Watched {
-                engine,
+                source,
                 labelling: labelling.clone(),
                 sources: sources.clone(),
                 busy: Arc::default(),
@@ -72,19 +72,34 @@ impl Watch {
         }
         let mut known = Known::default();
         for watched in &self.engines {
-            known.containers.extend_from_slice(&lock(&watched.containers));
+            let containers = lock(&watched.containers);
+            if known.containers.is_empty() {
+                known.containers.extend_from_slice(&containers);
+            } else if !containers.is_empty() {
+                // One that two engines know is what the first of them says.
+                let ids: HashSet<&str> = known.containers.iter().map(|c| c.id.as_str()).collect();
+                let more: Vec<_> = containers.iter().filter(|c| !ids.contains(c.id.as_str())).map(Arc::clone).collect();
+                known.containers.extend(more);
+            }
             if known.version.is_empty() {
-                known.version = watched.engine.version().unwrap_or_default();
+                known.version = watched.source.version().unwrap_or_default();
             }
         }
         known
+    }
+
+    /// Each engine, how many containers it told of, and what went wrong last.
+    pub(crate) fn told(&self) -> impl Iterator<Item = (&Source, usize, Option<String>)> {
+        self.engines.iter().map(|w| (&w.source, lock(&w.containers).len(), lock(&w.failure).clone()))
     }
 }
 
 impl Watched {
     /// Starts to ask, unless a question is still on its way. Whether an answer may come.
     fn ask(self: &Arc<Self>) -> bool {
-        if !self.engine.may_be_there() {
+        if !self.source.may_be_there() {
+            // Gone with all that it ran.
+            lock(&self.containers).clear();
             return false;
         }
         let Ok(busy) = Arc::clone(&self.busy).try_lock_owned() else { return true };
@@ -94,7 +109,7 @@ impl Watched {
                 Ok(()) => {
                     this.slow.store(false, Ordering::Relaxed);
                     if lock(&this.failure).take().is_some() {
-                        tracing::info!(engine = this.engine.shown(), "engine answers again");
+                        tracing::info!(engine = this.source.shown(), "engine answers again");
                     }
                 }
                 Err(e) => this.failed(e.to_string()),
@@ -107,7 +122,7 @@ impl Watched {
     fn failed(&self, what: String) {
         let mut failure = lock(&self.failure);
         if failure.is_none() {
-            let engine = self.engine.shown();
+            let engine = self.source.shown();
             tracing::warn!(engine, err = what, "no metadata from the engine, cgroups are shown by what is known");
         }
         *failure = Some(what);
@@ -115,7 +130,26 @@ impl Watched {
 
     async fn update(self: &Arc<Self>) -> Result<(), ApiError> {
         let deadline = Instant::now() + PATIENCE;
-        let body = self.engine.list(deadline).await?;
+        if let Source::Docker(engine) = &self.source {
+            return self.update_from(engine, deadline).await;
+        }
+        let described = self.source.running(deadline).await?;
+        let this = Arc::clone(self);
+        let work = tokio::task::spawn_blocking(move || {
+            let (mut buf, old) = (Buf::new(), this.by_id());
+            let container = |d: &_| Arc::new(Container::described(d, &this.labelling, &this.sources, &mut Buf::new()));
+            let containers = described.iter().map(|d| {
+                let known = old.get(&d.id).filter(|c| c.is_as(d, &mut buf));
+                known.map_or_else(|| container(d), Arc::clone)
+            });
+            let containers = containers.collect();
+            *lock(&this.containers) = containers;
+        });
+        work.await.map_err(|e| ApiError::Rpc { method: "taking the list over", what: format!("panicked: {e}") })
+    }
+
+    async fn update_from(self: &Arc<Self>, engine: &Engine, deadline: Instant) -> Result<(), ApiError> {
+        let body = engine.list(deadline).await?;
         let this = Arc::clone(self);
         let list = body.clone();
         let wrong = |source| ApiError::Json { path: "/containers/json".into(), source };
@@ -125,7 +159,7 @@ impl Watched {
         }
         let mut inspected: HashMap<String, Inspected> = HashMap::with_capacity(unknown.len());
         for id in unknown {
-            if let Some(all) = self.engine.inspect(&id, deadline).await? {
+            if let Some(all) = engine.inspect(&id, deadline).await? {
                 inspected.insert(id, all);
             }
         }
