@@ -45,7 +45,7 @@ install_packages() {
   dpkg-query -W -f '${Package}\n' | sort | comm -13 "$lab_dir/packages.before" - | while read -r package; do
     dpkg -L "$package" 2>/dev/null | { grep -E '^(/usr)?/lib/systemd/system/[^/@]+\.(service|timer)$' || true; } | while read -r unit; do
       case ${unit##*/} in
-      prometheus* | nginx* | mariadb* | mysql*)
+      prometheus* | nginx* | mariadb* | mysql* | exim*)
         if command -v systemctl >/dev/null; then
           systemctl disable "${unit##*/}" >/dev/null 2>&1 || true
         elif command -v deb-systemd-helper >/dev/null; then

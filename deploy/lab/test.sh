@@ -41,7 +41,7 @@ step_packages() {
   local -a needed=(
     build-essential ca-certificates curl jq python3 procps iproute2 util-linux tzdata perl e2fsprogs libfaketime python3-venv systemd shellcheck strace
     prometheus prometheus-alertmanager mariadb-server nginx-light postgresql sqlite3
-    docker.io iptables debootstrap chromium chromium-driver fonts-noto-cjk openssl wrk mtail
+    docker.io exim4-daemon-light iptables debootstrap chromium chromium-driver fonts-noto-cjk openssl wrk mtail
   )
   install_packages "${needed[@]}"
   check_cargo

@@ -46,7 +46,16 @@ pub fn get_with(url: &str, headers: &[(&str, &str)]) -> Option<Answer> {
 
 /// POSTs a body as JSON.
 pub fn post(url: &str, body: &[u8]) -> Option<Answer> {
-    read(agent().post(url).header("content-type", "application/json").send(body).ok()?)
+    post_with(url, &[("content-type", "application/json")], body)
+}
+
+/// POSTs a body with header fields.
+pub fn post_with(url: &str, headers: &[(&str, &str)], body: &[u8]) -> Option<Answer> {
+    let mut request = agent().post(url);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    read(request.send(body).ok()?)
 }
 
 /// Asks `ready` ten times a second until it says yes; fails the test after `limit`.

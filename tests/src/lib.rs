@@ -8,11 +8,13 @@ mod image;
 mod mounts;
 mod podman;
 mod process;
+mod provider;
 mod skip;
 
 pub use containerd::Containerd;
 pub use docker::Docker;
-pub use http::{Answer, get, get_with, post, wait_until};
+pub use http::{Answer, get, get_with, post, post_with, wait_until};
 pub use podman::Podman;
 pub use process::{Service, binary, free_port, log_of, program, refused};
+pub use provider::{Provider, Reply, Request};
 pub use skip::{parity, peer, repo, skip};

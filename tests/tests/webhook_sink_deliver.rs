@@ -1,86 +1,11 @@
 //! Passing on: stand-ins that answer as the providers document, outages, kills and hostile labels.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::format_push_string)] // tests fail by panic
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::Value;
-use tests::{Service, get, post, wait_until};
-
-/// A provider: keeps what it was sent, answers what `answer` says to the n-th request.
-struct Provider {
-    port: u16,
-    seen: Arc<Mutex<Vec<(String, Value)>>>,
-}
-
-type Answer = (u16, &'static str, String);
-
-impl Provider {
-    fn start(answer: impl Fn(usize, &str) -> Answer + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let seen = Arc::new(Mutex::new(Vec::new()));
-        let (kept, answer) = (Arc::clone(&seen), Arc::new(answer));
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let (kept, answer) = (Arc::clone(&kept), Arc::clone(&answer));
-                std::thread::spawn(move || {
-                    let mut reader = BufReader::new(stream);
-                    while let Some((path, body)) = read(&mut reader) {
-                        let n = {
-                            let mut seen = kept.lock().unwrap();
-                            seen.push((path.clone(), body));
-                            seen.len()
-                        };
-                        let (status, header, text) = answer(n, &path);
-                        write(reader.get_mut(), status, header, &text);
-                    }
-                });
-            }
-        });
-        Self { port, seen }
-    }
-
-    fn url(&self, path: &str) -> String {
-        format!("http://127.0.0.1:{}{path}", self.port)
-    }
-
-    fn seen(&self) -> Vec<(String, Value)> {
-        self.seen.lock().unwrap().clone()
-    }
-
-    fn wait_for(&self, n: usize) -> Vec<(String, Value)> {
-        wait_until(&format!("{n} requests"), Duration::from_mins(1), || self.seen().len() >= n);
-        self.seen()
-    }
-}
-
-fn read(reader: &mut BufReader<TcpStream>) -> Option<(String, Value)> {
-    let mut line = String::new();
-    reader.read_line(&mut line).ok().filter(|n| *n > 0)?;
-    let path = line.split(' ').nth(1)?.to_owned();
-    let mut length = 0;
-    loop {
-        let mut field = String::new();
-        reader.read_line(&mut field).ok()?;
-        if field.trim().is_empty() {
-            break;
-        }
-        if let Some(n) = field.to_ascii_lowercase().strip_prefix("content-length:") {
-            length = n.trim().parse().ok()?;
-        }
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).ok()?;
-    Some((path, serde_json::from_slice(&body).unwrap_or_default()))
-}
-
-fn write(stream: &mut TcpStream, status: u16, header: &str, text: &str) {
-    let _ = write!(stream, "HTTP/1.1 {status} X\r\n{header}Content-Length: {}\r\n\r\n{text}", text.len());
-}
+use tests::{Provider, Service, get, post, wait_until};
 
 fn sink(dir: &Path, config: &str) -> Service {
     let file = dir.join("sink.yml");
@@ -148,7 +73,7 @@ fn each_provider_gets_its_own_form_and_nobody_is_mentioned() {
     let sink = sink(dir.path(), &config);
     send(&sink, &message("NginxDown", "firing", &["web1"]));
     let seen = provider.wait_for(7);
-    for (path, body) in &seen {
+    for tests::Request { path, body, .. } in &seen {
         let text = body.to_string();
         match path.as_str() {
             "/http" => assert_eq!(body["alerts"][0]["labels"]["instance"], "web1"),
@@ -189,12 +114,12 @@ fn slacks_bot_keeps_one_message_a_round_and_puts_details_into_its_thread() {
     wait_until("the first to be written down", Duration::from_secs(30), || states(&sink) == ["sent"]);
     send(&sink, &message("A", "resolved", &["a"]));
     let seen = provider.wait_for(3);
-    assert_eq!(seen[0].0, "/api/chat.postMessage");
+    assert_eq!(seen[0].path, "/api/chat.postMessage");
     assert_eq!(
-        (seen[1].0.as_str(), &seen[1].1["ts"], &seen[1].1["channel"]),
+        (seen[1].path.as_str(), &seen[1].body["ts"], &seen[1].body["channel"]),
         ("/api/chat.update", &"17.5".into(), &"C1".into())
     );
-    assert_eq!((seen[2].0.as_str(), &seen[2].1["thread_ts"]), ("/api/chat.postMessage", &"17.5".into()));
+    assert_eq!((seen[2].path.as_str(), &seen[2].body["thread_ts"]), ("/api/chat.postMessage", &"17.5".into()));
 }
 
 #[test]
@@ -220,27 +145,13 @@ fn an_outage_and_a_kill_end_with_each_groups_newest_state_once() {
         send(&sink, &message(group, "resolved", &["a", "b"]));
     }
     // The target comes back.
-    let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
-    let seen = Arc::new(Mutex::new(Vec::new()));
-    let kept = Arc::clone(&seen);
-    std::thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let kept = Arc::clone(&kept);
-            std::thread::spawn(move || {
-                let mut reader = BufReader::new(stream);
-                while let Some((_, body)) = read(&mut reader) {
-                    kept.lock().unwrap().push(body);
-                    write(reader.get_mut(), 200, "", "ok");
-                }
-            });
-        }
-    });
+    let provider = Provider::start_on(port, |_, _| (200, "", "ok".into()));
     wait_until("the newest states", Duration::from_secs(30), || {
         states(&sink).iter().filter(|s| *s == "sent").count() >= 3 && !states(&sink).iter().any(|s| s == "pending")
     });
-    let seen = seen.lock().unwrap().clone();
+    let seen = provider.seen();
     for group in groups {
-        let of: Vec<&Value> = seen.iter().filter(|b| b["title"] == group).collect();
+        let of: Vec<&Value> = seen.iter().map(|r| &r.body).filter(|b| b["title"] == group).collect();
         assert_eq!(of.iter().filter(|b| b["status"] == "resolved").count(), 1, "{group}: {of:?}");
         assert_eq!(of.last().unwrap()["status"], "resolved");
     }
@@ -294,11 +205,14 @@ fn a_watchdog_that_falls_silent_raises_an_alert_and_ends_it() {
     };
     send(&sink, &watchdog(1));
     let seen = provider.wait_for(1);
-    assert_eq!((seen[0].1["title"].as_str(), seen[0].1["status"].as_str()), (Some("WatchdogMissing"), Some("firing")));
+    assert_eq!(
+        (seen[0].body["title"].as_str(), seen[0].body["status"].as_str()),
+        (Some("WatchdogMissing"), Some("firing"))
+    );
     send(&sink, &watchdog(2));
     let seen = provider.wait_for(2);
     assert_eq!(
-        (seen[1].1["title"].as_str(), seen[1].1["status"].as_str()),
+        (seen[1].body["title"].as_str(), seen[1].body["status"].as_str()),
         (Some("WatchdogMissing"), Some("resolved"))
     );
 }

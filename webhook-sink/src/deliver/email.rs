@@ -1,6 +1,7 @@
 //! Mail over SMTP.
 
-use lettre::message::header::ContentType;
+use lettre::address::Envelope;
+use lettre::message::header::{ContentType, Header, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, Message};
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
@@ -12,6 +13,9 @@ use super::provider::{Outcome, key};
 use crate::secret;
 
 /// Sends one mail to all addressees; messages of one group belong to one thread.
+///
+/// A server refuses the whole mail for one addressee that it does not know. Then each gets it by itself, and it counts as
+/// sent when somebody did; who did not is in the log.
 pub(super) async fn send(target: &Target, note: &Note, text: &str) -> Outcome {
     let Some(mail) = &target.mail else { return Outcome::Never { text: "no mail settings".into() } };
     let message = match compose(mail, note, text) {
@@ -22,7 +26,37 @@ pub(super) async fn send(target: &Target, note: &Note, text: &str) -> Outcome {
         Ok(transport) => transport,
         Err(text) => return Outcome::Later { after: None, text },
     };
-    match tokio::time::timeout(target.timeout.max(TIMEOUT), transport.send(message)).await {
+    let (all, bytes) = (message.envelope().clone(), message.formatted());
+    let first = attempt(target, &transport, &all, &bytes).await;
+    if !matches!(first, Outcome::Never { .. }) || all.to().len() < 2 {
+        return first;
+    }
+    let (mut taken, mut later) = (false, None);
+    for to in all.to() {
+        let Ok(envelope) = Envelope::new(all.from().cloned(), vec![to.clone()]) else { continue };
+        match attempt(target, &transport, &envelope, &bytes).await {
+            Outcome::Sent { .. } => taken = true,
+            Outcome::Never { text } => {
+                tracing::warn!(target_name = target.name, to = %to, answer = text, "a mail was refused for one addressee");
+            }
+            // The others will get it twice, under the same Message-ID; nobody may go without.
+            other @ Outcome::Later { .. } => later = Some(other),
+        }
+    }
+    match later {
+        Some(later) => later,
+        None if taken => Outcome::Sent { reference: String::new() },
+        None => first,
+    }
+}
+
+async fn attempt(
+    target: &Target,
+    transport: &AsyncSmtpTransport<Tokio1Executor>,
+    envelope: &Envelope,
+    bytes: &[u8],
+) -> Outcome {
+    match tokio::time::timeout(target.timeout.max(TIMEOUT), transport.send_raw(envelope, bytes)).await {
         Err(_) => Outcome::Later { after: None, text: "the mail server took too long".into() },
         Ok(Ok(_)) => Outcome::Sent { reference: String::new() },
         Ok(Err(e)) if e.is_permanent() => Outcome::Never { text: e.to_string() },
@@ -42,7 +76,8 @@ fn compose(mail: &Mail, note: &Note, text: &str) -> Result<Message, String> {
         .subject(subject)
         .message_id(Some(format!("<{}.{}@{domain}>", key(note), note.delivery)))
         .in_reply_to(thread.clone())
-        .references(thread);
+        .references(thread)
+        .header(AutoSubmitted);
     for to in &mail.to {
         builder = builder.to(address(to)?);
     }
@@ -75,3 +110,21 @@ fn transport(target: &Target, mail: &Mail) -> Result<AsyncSmtpTransport<Tokio1Ex
 }
 
 const TIMEOUT: std::time::Duration = std::time::Duration::from_secs(20);
+
+/// RFC 3834: no holiday notice is wanted in return.
+#[derive(Clone)]
+struct AutoSubmitted;
+
+impl Header for AutoSubmitted {
+    fn name() -> HeaderName {
+        HeaderName::new_from_ascii_str("Auto-Submitted")
+    }
+
+    fn parse(_: &str) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(Self)
+    }
+
+    fn display(&self) -> HeaderValue {
+        HeaderValue::new(Self::name(), "auto-generated".into())
+    }
+}
