@@ -1,8 +1,16 @@
 //! The configuration file in either form: grok_exporter's, or our own.
-#![allow(dead_code, reason = "the program that uses it is being written")]
 
-use crate::engine::Rule;
+mod grok;
+mod names;
+mod rules;
+mod scalar;
+
+pub(crate) use grok::show;
+
+use crate::engine::{Limits, Rule};
 use crate::input::Settings;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -19,6 +27,8 @@ pub(crate) struct Config {
     pub(crate) server: Server,
     /// How often idle series are looked for.
     pub(crate) retention_check_interval: Duration,
+    /// What attackers may not exceed.
+    pub(crate) limits: Limits,
     /// What an operator should know though the file is taken: one line each, for standard error.
     pub(crate) warnings: Vec<String>,
 }
@@ -78,22 +88,68 @@ impl Default for Server {
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {reason}", file.display())]
 pub(crate) struct ConfigError {
-    /// The file as given.
+    /// The file as given, or the one that it imports.
     pub(crate) file: PathBuf,
     /// What is wrong with which field.
     pub(crate) reason: String,
 }
 
+impl ConfigError {
+    fn new(file: &Path, reason: impl ToString) -> Self {
+        // Whatever it quotes: one line.
+        let reason = reason.to_string().replace(['\n', '\r'], " ");
+        Self { file: file.to_owned(), reason }
+    }
+}
+
 /// Reads a configuration file. `global.config_version` makes it one of grok_exporter's, else it is one of ours.
 pub(crate) fn load(path: &Path) -> Result<Config, ConfigError> {
-    let error = |reason: String| ConfigError { file: path.to_owned(), reason };
-    std::fs::read_to_string(path).map_err(|e| error(e.to_string()))?;
-    Ok(Config {
-        form: Form::Rules,
-        rules: Vec::new(),
-        inputs: Vec::new(),
-        server: Server::default(),
-        retention_check_interval: Duration::from_secs(53),
-        warnings: Vec::new(),
-    })
+    let text = read(path)?;
+    match form(path, &text)? {
+        Form::GrokExporter => grok::load(path, &text),
+        Form::Rules => rules::load(path, &text),
+    }
 }
+
+/// The form of a file, by the keys it has.
+fn form(path: &Path, text: &str) -> Result<Form, ConfigError> {
+    let keys: Keys = service::yaml::from_str_lenient(text).map_err(|e| ConfigError::new(path, e))?;
+    if keys.rules.is_some() || keys.sets.is_some() {
+        return Ok(Form::Rules);
+    }
+    let grok = [&keys.input, &keys.imports, &keys.grok, &keys.grok_patterns, &keys.metrics, &keys.server];
+    match keys.global {
+        Some(Global { config_version: Some(_) }) => Ok(Form::GrokExporter),
+        None if grok.into_iter().all(Option::is_none) => Ok(Form::Rules),
+        _ => Err(ConfigError::new(path, "global.config_version: missing; 2 and 3 are supported")),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(default)]
+#[derive(Default)]
+struct Keys {
+    global: Option<Global>,
+    input: Option<IgnoredAny>,
+    imports: Option<IgnoredAny>,
+    grok: Option<IgnoredAny>,
+    grok_patterns: Option<IgnoredAny>,
+    metrics: Option<IgnoredAny>,
+    server: Option<IgnoredAny>,
+    rules: Option<IgnoredAny>,
+    #[serde(rename = "use")]
+    sets: Option<IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+struct Global {
+    config_version: Option<IgnoredAny>,
+}
+
+fn read(path: &Path) -> Result<String, ConfigError> {
+    let bytes = std::fs::read(path).map_err(|e| ConfigError::new(path, format!("reading it: {e}")))?;
+    String::from_utf8(bytes).map_err(|_| ConfigError::new(path, "is not UTF-8"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,129 @@
+//! `log-exporter try`: what rules would do with lines, told line by line.
+
+use super::act::{Effect, Silent, Trace, Verdict};
+use super::rule::Rule;
+use super::{Engine, Outcome};
+use crate::config::Config;
+use crate::line::Line;
+use crate::metric::{Change, Definition, Key, values};
+use crate::pattern::Captures;
+use exposition::{Page, Part};
+use std::fmt::Write as _;
+use std::io::{self, BufRead, Write};
+use std::time::SystemTime;
+
+/// How rules are tried.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Attempt<'a> {
+    /// Only the metrics at the end.
+    pub(crate) quiet: bool,
+    /// Input and file that the lines are to come from. Without any, rules take the lines of all sources.
+    pub(crate) source: Option<(&'a str, &'a str)>,
+}
+
+/// Gives lines to the rules of a configuration and tells what they do, then the metrics.
+pub(crate) fn attempt(
+    config: Config,
+    lines: &mut dyn BufRead,
+    out: &mut dyn Write,
+    how: Attempt<'_>,
+) -> io::Result<()> {
+    let mut engine = Engine::new(config.rules, config.limits);
+    if how.source.is_none() {
+        engine.reach.everything();
+    }
+    let (input, file) = how.source.unwrap_or(("stdin", ""));
+    let mut told = Told::default();
+    let mut buffer = Vec::new();
+    let mut number = 0u64;
+    let mut now = SystemTime::now();
+    loop {
+        buffer.clear();
+        if lines.read_until(b'\n', &mut buffer)? == 0 {
+            break;
+        }
+        let bytes = buffer.strip_suffix(b"\n").unwrap_or(&buffer);
+        let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
+        let line = Line { bytes, file, input, extra: None };
+        if !how.quiet || number.is_multiple_of(256) {
+            now = SystemTime::now();
+        }
+        number += 1;
+        if how.quiet {
+            engine.run(&line, now, &mut Silent);
+            continue;
+        }
+        told.text.clear();
+        let outcome = match engine.run(&line, now, &mut told) {
+            Outcome::Matched => "matched",
+            Outcome::Skipped => "ignored: fits a pattern, no metric takes it",
+            Outcome::Unmatched => "ignored: no pattern fits",
+        };
+        writeln!(out, "line {number}: {outcome}: {}", shown(bytes))?;
+        out.write_all(told.text.as_bytes())?;
+    }
+    let mut part = Part::new();
+    engine.emit(SystemTime::now(), &mut part);
+    let mut page = Vec::new();
+    Page::merge(vec![part]).0.write_text(&mut page);
+    if !how.quiet {
+        let [matched, skipped, unmatched] = engine.lines;
+        writeln!(out, "\n{number} lines: {matched} matched, {skipped} fit without effect, {unmatched} fit nothing\n")?;
+    }
+    out.write_all(&page)?;
+    out.flush()
+}
+
+/// What is told about the line at hand.
+#[derive(Debug, Default)]
+struct Told {
+    text: String,
+}
+
+impl Trace for Told {
+    fn rule(&mut self, rule: &Rule, captures: &Captures<'_>, verdict: Verdict) {
+        // A String takes whatever is written to it.
+        let _ = match verdict {
+            Verdict::Fits => write!(self.text, "  rule {}:", rule.name),
+            Verdict::Condition => write!(self.text, "  rule {}: fits, but a condition does not hold:", rule.name),
+            Verdict::Otherwise => write!(self.text, "  rule {}: does not fit", rule.name),
+            Verdict::Failed(error) => write!(self.text, "  rule {}: {error}", rule.name),
+        };
+        if matches!(verdict, Verdict::Fits | Verdict::Condition) {
+            for (at, field) in rule.fields.iter().enumerate() {
+                let _ = write!(self.text, " {field}={}", shown(captures.get(at)));
+            }
+        }
+        self.text.push('\n');
+    }
+
+    fn effect(&mut self, definition: &Definition, labels: &Key, effect: Effect<'_>) {
+        let _ = write!(self.text, "    {}", definition.name);
+        if matches!(effect, Effect::Changed(_) | Effect::Full) && !definition.labels.is_empty() {
+            let values = values(labels.bytes(), definition.labels.len());
+            let pairs = definition.labels.iter().zip(values);
+            let pairs: Vec<String> = pairs.map(|(name, value)| format!("{name}={}", shown(value))).collect();
+            let _ = write!(self.text, "{{{}}}", pairs.join(","));
+        }
+        let _ = match effect {
+            Effect::Changed(Change::Add(value)) if value < 0.0 => writeln!(self.text, " -{}", -value),
+            Effect::Changed(Change::Add(value)) => writeln!(self.text, " +{value}"),
+            Effect::Changed(Change::Set(value)) => writeln!(self.text, " ={value}"),
+            Effect::Changed(Change::Observe(value)) => writeln!(self.text, " observes {value}"),
+            Effect::Deleted(count) => writeln!(self.text, ": {count} series deleted"),
+            Effect::Nothing => writeln!(self.text, ": nothing to observe"),
+            Effect::Condition => writeln!(self.text, ": a condition does not hold"),
+            Effect::Full => writeln!(self.text, ": dropped, there are as many series as there may be"),
+            Effect::Failed(error) => writeln!(self.text, ": error: {error}"),
+        };
+    }
+}
+
+/// Bytes of a line on one line, cut short.
+fn shown(bytes: &[u8]) -> String {
+    let cut = bytes.get(..MOST).unwrap_or(bytes);
+    let more = if bytes.len() > MOST { "…" } else { "" };
+    format!("{:?}{more}", String::from_utf8_lossy(cut))
+}
+
+const MOST: usize = 512;
