@@ -34,3 +34,10 @@ COPY --chmod=755 wordpress-entrypoint.sh /usr/local/bin/docker-entrypoint.sh
 VOLUME /var/www/html
 ENTRYPOINT ["docker-entrypoint.sh"]
 CMD ["apache2", "-DFOREGROUND"]
+
+FROM ${BASE} AS postgres
+COPY --chmod=755 postgres-entrypoint.sh /usr/local/bin/docker-entrypoint.sh
+RUN mkdir -p /var/lib/postgresql/data && chown -R postgres:postgres /var/lib/postgresql && mkdir -p /run/postgresql && chmod 1777 /run/postgresql && ln -s /usr/lib/postgresql/*/bin/* /usr/local/bin/
+VOLUME /var/lib/postgresql/data
+ENTRYPOINT ["docker-entrypoint.sh"]
+CMD ["postgres"]

@@ -10,13 +10,13 @@ folder=${1:?usage: standins.sh FOLDER}
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd -- "$here/../.." && pwd)
 suite=trixie
-base=bongsu-standin/base:$suite-1
+base=bongsu-standin/base:$suite-2
 mkdir -p "$folder/docker/cli-plugins"
 export DOCKER_CONFIG=$folder/docker
 
 fail() { echo "standins: $*" >&2; exit 1; }
 # Pinned names as compose.yaml has them: stand-ins follow the file.
-image_of() { sed -nE "s,^    image: (&[a-z]+ )?($1:[^ ]*)\$,\2,p" "$root/deploy/compose.yaml" | head -n 1; }
+image_of() { sed -nE "s,^    image: (&[a-z]+ )?($1:[^ ]*)\$,\2,p" "$root/deploy/compose.yaml" "$root/deploy/swarm/stack.yaml" | head -n 1; }
 
 tree=$folder/tree
 make_tree() {
@@ -24,7 +24,7 @@ make_tree() {
   mirror=$(grep -rhoE 'https?://[^ ]+/debian/?( |$)' /etc/apt/sources.list /etc/apt/sources.list.d 2>/dev/null | head -n 1 | tr -d ' ') || true
   [ -n "$mirror" ] || fail "this machine's apt sources name no Debian mirror"
   command -v debootstrap >/dev/null || fail "debootstrap is missing"
-  if [ ! -e "$tree/.complete" ]; then
+  if [ ! -e "$tree/.complete-2" ]; then
     rm -rf "${tree:?}"
     debootstrap --variant=minbase --keyring=/usr/share/keyrings/debian-archive-keyring.gpg $suite "$tree" "$mirror" >"$folder/debootstrap.log" 2>&1 ||
       { tail -n 5 "$folder/debootstrap.log" >&2; fail "debootstrap could not fetch Debian $suite"; }
@@ -33,12 +33,12 @@ make_tree() {
     printf 'path-exclude=/usr/share/doc/*\npath-exclude=/usr/share/man/*\npath-exclude=/usr/share/locale/*\n' >"$tree/etc/dpkg/dpkg.cfg.d/small"
     cp /etc/resolv.conf "$tree/etc/resolv.conf"
     if ! DEBIAN_FRONTEND=noninteractive chroot "$tree" sh -c 'apt-get -q update && apt-get -q -o Acquire::Retries=3 install -y --no-install-recommends \
-        prometheus prometheus-alertmanager nginx-light mariadb-server mariadb-client curl wordpress libapache2-mod-php php-mysql apache2 &&
+        prometheus prometheus-alertmanager nginx-light mariadb-server mariadb-client curl wordpress libapache2-mod-php php-mysql apache2 postgresql &&
         cd /tmp && apt-get -q download docker-compose docker-buildx && apt-get clean && rm -rf /var/lib/mysql/* /var/lib/apt/lists/*' >"$folder/apt.log" 2>&1 </dev/null; then
       tail -n 5 "$folder/apt.log" >&2
       fail "apt could not install the programs of the stand-in images"
     fi
-    touch "$tree/.complete"
+    touch "$tree/.complete-2"
   fi
 }
 
@@ -59,4 +59,5 @@ build "$(image_of prom/alertmanager)" alertmanager
 build "$(image_of nginx)" nginx
 build "$(image_of mariadb)" mariadb
 build "$(image_of wordpress)" wordpress
-docker image ls --format '{{.Repository}}:{{.Tag}} {{.Size}}' | grep -E '^(prom/|nginx:|mariadb:|wordpress:)'
+build "$(image_of postgres)" postgres
+docker image ls --format '{{.Repository}}:{{.Tag}} {{.Size}}' | grep -E '^(prom/|nginx:|mariadb:|wordpress:|postgres:)'
