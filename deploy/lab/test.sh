@@ -150,6 +150,8 @@ step_debian() { tests/deploy/packages.sh "$cache/debian" "$bins"; }
 
 step_compose() { leave_out_unfinished; tests/compose/run.sh "$cache/compose" "$bins"; }
 
+step_swarm() { tests/compose/swarm.sh "$cache/compose" "$bins"; }
+
 # Totals of what a step ran, from the lines that its runners close with; a step without such lines is one test.
 count() { # LOG STATUS
   local p f s

