@@ -2,6 +2,7 @@
 #![allow(clippy::missing_panics_doc, clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)] // tests fail by panic
 
 mod containerd;
+pub mod database;
 mod docker;
 mod http;
 mod image;

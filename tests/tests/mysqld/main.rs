@@ -6,4 +6,5 @@ mod credentials;
 mod exporter;
 mod faults;
 mod parity;
-mod server;
+
+use tests::database as server;

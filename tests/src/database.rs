@@ -1,13 +1,13 @@
-//! Real servers in temporary folders, on loopback.
+//! Real MariaDB and MySQL servers in temporary folders, on loopback.
 
+use crate::{Service, free_port, program, skip, wait_until};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
-use tests::{Service, free_port, program, skip, wait_until};
 
 /// Which server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub enum Kind {
     /// The distribution's MariaDB.
     MariaDb,
     /// The newest MariaDB, a peer.
@@ -17,16 +17,19 @@ pub(crate) enum Kind {
 }
 
 /// A running server; its root logs in through the socket without a password.
-pub(crate) struct Server {
-    pub(crate) service: Service,
-    pub(crate) kind: Kind,
+#[derive(Debug)]
+pub struct Server {
+    /// Its process.
+    pub service: Service,
+    /// What it is.
+    pub kind: Kind,
     dir: tempfile::TempDir,
     client: PathBuf,
 }
 
 impl Server {
     /// Starts a server with more options, or says why not.
-    pub(crate) fn start(kind: Kind, options: &[&str]) -> Option<Self> {
+    pub fn start(kind: Kind, options: &[&str]) -> Option<Self> {
         let Some(client) = program("mariadb") else {
             skip("the mariadb client is not installed");
             return None;
@@ -73,19 +76,19 @@ impl Server {
     }
 
     /// Runs statements as root and returns their rows, columns parted by tabs.
-    pub(crate) fn sql(&self, sql: &str) -> String {
+    pub fn sql(&self, sql: &str) -> String {
         self.try_sql(sql).unwrap_or_else(|e| panic!("{sql}: {e}"))
     }
 
     /// [`Server::sql`], for statements that may fail.
-    pub(crate) fn try_sql(&self, sql: &str) -> Result<String, String> {
+    pub fn try_sql(&self, sql: &str) -> Result<String, String> {
         let output = self.client().args(["-e", sql]).output().unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
     }
 
     /// The command line client as root.
-    pub(crate) fn client(&self) -> Command {
+    pub fn client(&self) -> Command {
         let mut command = Command::new(&self.client);
         command.args(["--no-defaults", "-uroot", "-N", "--default-character-set=utf8mb4", "-S"]);
         command.arg(self.dir.path().join("socket"));
@@ -93,17 +96,17 @@ impl Server {
     }
 
     /// Where its socket is.
-    pub(crate) fn socket(&self) -> PathBuf {
+    pub fn socket(&self) -> PathBuf {
         self.dir.path().join("socket")
     }
 
     /// Its data directory.
-    pub(crate) fn data(&self) -> PathBuf {
+    pub fn data(&self) -> PathBuf {
         self.dir.path().join("data")
     }
 
     /// Makes this server a replica of `primary` and waits until it has caught up.
-    pub(crate) fn replicate(&self, primary: &Self) {
+    pub fn replicate(&self, primary: &Self) {
         primary.sql("CREATE USER repl@'%' IDENTIFIED BY 'r'; GRANT REPLICATION SLAVE ON *.* TO repl@'%'");
         let port = primary.service.port;
         let (change, status) = if self.kind == Kind::MySql {
@@ -138,7 +141,7 @@ fn daemon(kind: Kind) -> Option<PathBuf> {
             None
         }),
         Kind::NewMariaDb => other_peer("mariadbd"),
-        Kind::MySql => tests::peer("mysqld"),
+        Kind::MySql => crate::peer("mysqld"),
     }
 }
 
@@ -207,5 +210,5 @@ fn finish(mut command: Command, input: Option<&str>) {
     let mut child = command.spawn().unwrap();
     std::io::Write::write_all(&mut child.stdin.take().unwrap(), input.unwrap_or_default().as_bytes()).unwrap();
     let status = child.wait().unwrap();
-    assert!(status.success(), "{command:?}: {status}\n{}", tests::log_of(log.path()));
+    assert!(status.success(), "{command:?}: {status}\n{}", crate::log_of(log.path()));
 }
