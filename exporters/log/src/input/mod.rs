@@ -1,11 +1,23 @@
 //! Where lines come from. An input hands over batches; the engine's thread counts them.
 
+mod accept;
+pub(crate) mod batch;
+pub(crate) mod cutter;
+pub(crate) mod files;
 pub(crate) mod glob;
+mod http;
+mod journal;
 mod listen;
-mod multiline;
+mod lumberjack;
+pub(crate) mod multiline;
+mod running;
 mod selector;
 mod settings;
+mod stdin;
+mod syslog;
 
+pub(crate) use http::Routes;
+pub(crate) use running::{Inputs, Tallies};
 pub(crate) use settings::{
     FileFormat, Files, Http, HttpFormat, Journal, Lumberjack, Multiline, Settings, Side, Stdin, Syslog, Tls,
 };
