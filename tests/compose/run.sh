@@ -19,7 +19,7 @@ prometheus=http://127.0.0.1:31090 sink=http://127.0.0.1:31500 site=http://127.0.
 compose() { docker compose --progress plain -f "$root/deploy/compose.yaml" "$@"; }
 finish() {
   compose --profile demo down -v --timeout 5 >/dev/null 2>&1
-  docker rm -f bongsu-test-dsn >/dev/null 2>&1
+  docker rm -f bongsu-test-dsn bongsu-test-all >/dev/null 2>&1
   stop_daemon
 }
 trap finish EXIT
@@ -40,7 +40,7 @@ for service in "${!job_of[@]}"; do
   services+=("$service")
   jobs+=("${service/#webhook/webhook-sink}")
 done
-check "our images" "$here/images.sh" "$bins" "${ours[@]}"
+check "our images" env SHELL_IMAGE=bongsu-standin/base:trixie-2 "$here/images.sh" "$bins" "${ours[@]}"
 
 check "compose.yaml is valid" compose --profile demo --profile logs config -q
 begin=$(now_ms)
@@ -121,6 +121,17 @@ if printf '%s\n' "${ours[@]}" | grep -qx mysqld-exporter; then
   check "the document's DATA_SOURCE_NAME works" within 20 bash -c 'curl -fsS http://127.0.0.1:31204/metrics | grep -qx "mysql_up 1"'
 fi
 unset password
+
+# The image that holds all: two services of it, and the end of one ends the container.
+docker run -d --name bongsu-test-all --read-only --cap-drop ALL --tmpfs /data:uid=65534 -e BONGSU_SERVICES="node-exporter webhook-sink" -e NODE_EXPORTER_FLAGS=--log.level=debug \
+  -p 127.0.0.1:31301:9100 -p 127.0.0.1:31302:5000 bongsu/all-in-one:0.1.0 >/dev/null
+all_healthy() { [ "$(docker inspect -f '{{.State.Health.Status}}' bongsu-test-all)" = healthy ]; }
+check "the image all-in-one is healthy" within 30 all_healthy
+check "and serves what was asked for" bash -c 'curl -fsS http://127.0.0.1:31301/metrics | grep -q ^node_load1 && curl -fsS http://127.0.0.1:31302/-/ready >/dev/null'
+quiet docker exec bongsu-test-all sh -c 'kill $(pidof node-exporter)'
+all_ended() { [ "$(docker inspect -f '{{.State.Status}}' bongsu-test-all)" = exited ]; }
+check "and ends when one of its services does" within 20 all_ended
+quiet docker rm -f bongsu-test-all
 
 for service in "${services[@]}"; do
   container=$(compose ps -q "$service")

