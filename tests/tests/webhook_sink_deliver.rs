@@ -191,6 +191,88 @@ fn retry_after_is_kept_a_refusal_is_a_dead_letter_and_can_be_retried() {
 }
 
 #[test]
+fn a_redirect_leads_nowhere_and_no_template_or_replay_names_an_address() {
+    let dir = tempfile::tempdir().unwrap();
+    let inside = Provider::start(|_, _| (200, "", "secret".into()));
+    let location: &'static str =
+        Box::leak(format!("Location: {}\r\n", inside.url("/latest/meta-data")).into_boxed_str());
+    let provider = Provider::start(move |n, _| ([301, 302, 307, 308][(n - 1) % 4], location, String::new()));
+    let config = format!(
+        "targets: [{{name: s, type: http, url: '{}', template: t, rate: 100}}]\nroutes: [{{targets: [s]}}]\n\
+         templates: {{t: \"{{{{ alerts[0].generator_url }}}}\"}}\n",
+        provider.url("/hook")
+    );
+    let sink = sink(dir.path(), &config);
+    for group in ["A", "B", "C", "D"] {
+        let body = String::from_utf8(message(group, "firing", &["a"])).unwrap();
+        send(
+            &sink,
+            body.replace("\"generatorURL\":\"\"", &format!("\"generatorURL\":\"{}\"", inside.url("/x"))).as_bytes(),
+        );
+    }
+    provider.wait_for(4);
+    wait_until("dead letters", Duration::from_secs(30), || states(&sink) == ["dead"; 4]);
+    for target in [inside.url("/"), "file:///etc/passwd".into(), "s/../x".into(), String::new()] {
+        let replay = post(&sink.url(&format!("/api/v1/deliveries/1/replay?target={target}")), b"").unwrap();
+        assert_eq!(replay.status, 400, "{target}");
+    }
+    assert!(inside.seen().is_empty(), "{:?}", inside.seen());
+}
+
+#[test]
+fn a_message_that_somebody_deleted_at_slack_is_posted_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let provider = Provider::start(|n, path| {
+        if path.ends_with("chat.update") {
+            return (200, "", r#"{"ok":false,"error":"message_not_found"}"#.into());
+        }
+        (200, "", format!(r#"{{"ok":true,"channel":"C1","ts":"17.{n}"}}"#))
+    });
+    std::fs::write(dir.path().join("token"), "xoxb-1").unwrap();
+    let config = format!(
+        "targets: [{{name: s, type: slack_bot, url: '{}', token_file: {}, channel: ops, rate: 50}}]\nroutes: [{{targets: [s]}}]\n",
+        provider.url("/api"),
+        dir.path().join("token").display()
+    );
+    let sink = sink(dir.path(), &config);
+    send(&sink, &message("A", "firing", &["a"]));
+    provider.wait_for(1);
+    wait_until("the first to be written down", Duration::from_secs(30), || states(&sink) == ["sent"]);
+    send(&sink, &message("A", "firing", &["a", "b"]));
+    let seen = provider.wait_for(3);
+    assert_eq!((seen[1].path.as_str(), seen[2].path.as_str()), ("/api/chat.update", "/api/chat.postMessage"));
+    assert_eq!(seen[2].header("authorization"), Some("Bearer xoxb-1"));
+    wait_until("the second to be written down", Duration::from_secs(30), || states(&sink) == ["sent", "sent"]);
+}
+
+#[test]
+fn what_was_being_sent_at_a_kill_is_sent_once_more_and_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let provider = Provider::start(|n, _| {
+        if n == 1 {
+            std::thread::sleep(Duration::from_secs(30));
+        }
+        (200, "", "ok".into())
+    });
+    let config = format!(
+        "targets: [{{name: t, type: http, url: '{}', timeout: 60s}}]\nroutes: [{{targets: [t]}}]\n",
+        provider.url("/")
+    );
+    let mut first = sink(dir.path(), &config);
+    send(&first, &message("A", "firing", &["a"]));
+    assert_eq!(provider.wait_for(1)[0].body["again"], false);
+    first.signal(rustix::process::Signal::KILL);
+    first.wait();
+    let sink = sink(dir.path(), &config);
+    let seen = provider.wait_for(2);
+    assert_eq!(seen[1].body["again"], true);
+    assert_eq!(seen[0].header("idempotency-key"), seen[1].header("idempotency-key"));
+    wait_until("it to be written down", Duration::from_secs(30), || states(&sink) == ["sent"]);
+    std::thread::sleep(Duration::from_millis(500));
+    assert_eq!(provider.seen().len(), 2);
+}
+
+#[test]
 fn a_watchdog_that_falls_silent_raises_an_alert_and_ends_it() {
     let dir = tempfile::tempdir().unwrap();
     let provider = Provider::start(|_, _| (200, "", "ok".into()));

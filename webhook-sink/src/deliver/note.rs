@@ -66,7 +66,7 @@ impl Note {
                 let place = ["instance", "pod", "host", "job"].iter().find_map(|n| labels.get(*n));
                 Line {
                     status: if a.status == Status::Firing { "firing" } else { "resolved" },
-                    summary: said.or(place).cloned().unwrap_or_else(|| name.clone()),
+                    summary: short(said.or(place).unwrap_or(&name)),
                     name,
                     starts_at: a.starts().rfc3339_seconds(),
                     ends_at: a.ends().map(Nanos::rfc3339_seconds).unwrap_or_default(),
@@ -126,6 +126,15 @@ impl Note {
     }
 }
 
+/// One alert's summary must not push all others out of a message; its annotations keep the whole.
+fn short(text: &str) -> String {
+    let mut out: String = text.chars().take(SUMMARY).collect();
+    if out.len() < text.len() {
+        out.push('…');
+    }
+    out
+}
+
 /// The users' templates and ours, compiled.
 #[derive(Debug, Default)]
 pub(crate) struct Templates {
@@ -159,17 +168,18 @@ impl Templates {
         let source = template.and_then(|t| self.sources.get(t)).map_or(BUILT_IN, String::as_str);
         env.add_template(name, source).map_err(|e| format!("template {name}: {e}"))?;
         let template = env.get_template(name).map_err(|e| e.to_string())?;
-        let total = note.alerts.len();
+        let mut head = note.clone();
+        let alerts = std::mem::take(&mut head.alerts);
+        let head = Value::from(Serde(head));
+        let total = alerts.len();
         let mut shown = total.min(SHOWN);
         loop {
-            let mut part = note.clone();
-            part.alerts.truncate(shown);
             let more = total - shown;
-            let context = minijinja::context! { more, ..Value::from(Serde(part)) };
+            let context = minijinja::context! { more, alerts => Value::from(Serde(&alerts[..shown])), ..head.clone() };
             let text = template.render(context).map_err(|e| format!("template {name}: {e}"))?;
             let text = text.trim().to_owned();
-            if text.chars().count() <= limit || shown == 0 {
-                return Ok(escape::cut(&text, limit));
+            if escape::size(kind, &text) <= limit || shown == 0 {
+                return Ok(escape::cut(kind, &text, limit));
             }
             shown /= 2;
         }
@@ -238,6 +248,8 @@ pub(super) fn span(seconds: u64) -> String {
     }
 }
 
+/// Characters of one alert's summary.
+const SUMMARY: usize = 500;
 /// Alerts put into words at most; the rest is a count.
 const SHOWN: usize = 20;
 

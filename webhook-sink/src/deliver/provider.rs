@@ -9,6 +9,7 @@ use service::client::Reply;
 use super::config::{Kind, Target};
 use super::escape::cut;
 use super::note::Note;
+use crate::clock::Nanos;
 
 /// One HTTP request.
 pub(super) struct Post {
@@ -28,21 +29,25 @@ pub(crate) enum Outcome {
     Never { text: String },
 }
 
-/// Characters that a provider takes in the text that we fill.
+/// What a provider takes in the text that we fill, beside a head of [`HEAD`], as [`super::escape::size`] counts it.
 pub(crate) fn limit(kind: Kind) -> usize {
     match kind {
         // A section or attachment of Slack; longer ones are folded or refused.
         Kind::Slack | Kind::SlackBot => 2900,
         // Description of an embed: 4096.
         Kind::Discord => 4000,
-        // Telegram: 4096 after entities are parsed; Google Chat: 4096 characters of text.
-        Kind::Telegram | Kind::GoogleChat => 3900,
-        // The whole payload at most 28 KB, in bytes: room for three-byte characters.
-        Kind::Teams => 7000,
+        // Telegram: 4096 with the head, after entities are parsed; Google Chat: 4096 characters of text.
+        Kind::Telegram | Kind::GoogleChat => 3800,
+        // The whole payload at most 28 KB, in bytes.
+        Kind::Teams => 24_000,
+        // 16383 characters.
         Kind::Mattermost => 16_000,
         Kind::Email | Kind::Command | Kind::Http => 200_000,
     }
 }
+
+/// The longest headline: 256 is Discord's limit of a title.
+const HEAD: usize = 250;
 
 /// The request for a message. `thread` names the message of this group's round that is already there.
 pub(super) fn post(target: &Target, note: &Note, text: &str, thread: Option<&str>) -> Result<Post, String> {
@@ -51,7 +56,7 @@ pub(super) fn post(target: &Target, note: &Note, text: &str, thread: Option<&str
         super::escape::value(target.kind, text, &mut out);
         out
     };
-    let head = cut(&escaped(&note.headline()), 250);
+    let head = cut(target.kind, &escaped(&note.headline()), HEAD);
     let colour = format!("#{:06x}", note.colour());
     let slack = || json!([{ "color": colour, "text": text, "fallback": head, "mrkdwn_in": ["text"] }]);
     let token = match target.kind {
@@ -138,7 +143,7 @@ pub(super) fn reply(target: &Target, note: &Note, text: &str, thread: &str) -> R
     let mut head = String::new();
     super::escape::value(target.kind, &note.headline(), &mut head);
     let api = target.address("https://slack.com/api")?;
-    let body = json!({ "channel": channel, "thread_ts": ts, "text": cut(&format!("*{head}*\n{text}"), 3900), "unfurl_links": false });
+    let body = json!({ "channel": channel, "thread_ts": ts, "text": cut(target.kind, &format!("*{head}*\n{text}"), 3900), "unfurl_links": false });
     let address = format!("{}/chat.postMessage", api.trim_end_matches('/'));
     Ok(Some(Post { address, token: Some(target.token()?), body }))
 }
@@ -153,12 +158,11 @@ pub(super) fn judge(kind: Kind, reply: &Reply) -> Outcome {
         said.chars().filter(|c| !c.is_control()).take(200).collect::<String>()
     );
     let seconds =
-        |v: &Value| v.as_f64().filter(|s| s.is_finite() && *s >= 0.0).map(|s| Duration::from_secs_f64(s.min(86_400.0)));
+        |v: &Value| v.as_f64().filter(|s| s.is_finite() && *s >= 0.0).map(|s| Duration::from_secs_f64(s.min(LONGEST)));
     let after = reply
         .headers
         .get("retry-after")
-        .and_then(|v| v.to_str().ok()?.trim().parse::<f64>().ok())
-        .and_then(|s| seconds(&s.into()))
+        .and_then(|v| retry_after(v.to_str().ok()?))
         .or_else(|| seconds(&body["retry_after"]))
         .or_else(|| seconds(&body["parameters"]["retry_after"]));
     match reply.status {
@@ -190,6 +194,23 @@ pub(super) fn judge(kind: Kind, reply: &Reply) -> Outcome {
     }
 }
 
+/// Seconds, or a date of HTTP (`Wed, 21 Oct 2015 07:28:00 GMT`), as RFC 9110, 10.2.3 has it.
+fn retry_after(text: &str) -> Option<Duration> {
+    let text = text.trim();
+    if let Ok(seconds) = text.parse::<f64>() {
+        return (seconds.is_finite() && seconds >= 0.0).then(|| Duration::from_secs_f64(seconds.min(LONGEST)));
+    }
+    let mut words = text.split(' ').skip(1);
+    let (day, month, year, time) = (words.next()?, words.next()?, words.next()?, words.next()?);
+    let month = MONTHS.iter().position(|m| *m == month)? + 1;
+    let at = Nanos::parse(&format!("{year}-{month:02}-{day:0>2}T{time}Z"))?;
+    Some(Nanos::now().until(at).min(Duration::from_secs_f64(LONGEST)))
+}
+
+const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+/// Whoever names a time beyond a day is asked again after a day.
+const LONGEST: f64 = 86_400.0;
+
 /// The same for every message of a group.
 pub(super) fn key(note: &Note) -> String {
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
@@ -197,4 +218,142 @@ pub(super) fn key(note: &Note) -> String {
         hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
     }
     format!("{hash:016x}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::deliver::config::Config;
+    use crate::deliver::note::Templates;
+    use crate::message::Message;
+
+    fn reply(status: u16, header: &str, body: &str) -> Reply {
+        let mut headers = axum::http::HeaderMap::new();
+        if !header.is_empty() {
+            headers.insert("retry-after", header.parse().expect("a value"));
+        }
+        Reply { status: StatusCode::from_u16(status).expect("a status"), headers, body: body.to_owned().into() }
+    }
+
+    /// The answers as the providers document them.
+    #[test]
+    fn each_providers_answers_are_understood() {
+        let later = |seconds: Option<f64>| Some(seconds.map(Duration::from_secs_f64));
+        for (kind, status, header, body, wanted) in [
+            (Kind::Slack, 200, "", "ok", None),
+            (Kind::Slack, 429, "30", "rate_limited", later(Some(30.0))),
+            (Kind::SlackBot, 429, "1", r#"{"ok":false,"error":"ratelimited"}"#, later(Some(1.0))),
+            (Kind::SlackBot, 200, "", r#"{"ok":false,"error":"fatal_error"}"#, later(None)),
+            (Kind::Discord, 204, "", "", None),
+            (Kind::Discord, 429, "", r#"{"message":"x","retry_after":0.64,"global":false}"#, later(Some(0.64))),
+            (Kind::Telegram, 200, "", r#"{"ok":true,"result":{"message_id":7}}"#, None),
+            (
+                Kind::Telegram,
+                429,
+                "",
+                r#"{"ok":false,"error_code":429,"description":"x","parameters":{"retry_after":12}}"#,
+                later(Some(12.0)),
+            ),
+            (Kind::Teams, 202, "", "", None),
+            (Kind::Teams, 429, "10", "", later(Some(10.0))),
+            (Kind::GoogleChat, 429, "", r#"{"error":{"status":"RESOURCE_EXHAUSTED"}}"#, later(None)),
+            (Kind::Mattermost, 200, "", "ok", None),
+            (Kind::Http, 503, "7", "", later(Some(7.0))),
+            (Kind::Http, 502, "soon", "", later(None)),
+            (Kind::Http, 503, "-1", "", later(None)),
+            (Kind::Http, 503, "1e300", "", later(Some(86_400.0))),
+            (Kind::Http, 503, "Wed, 21 Oct 2015 07:28:00 GMT", "", later(Some(0.0))),
+            (Kind::Http, 408, "", "", later(None)),
+        ] {
+            let found = judge(kind, &reply(status, header, body));
+            match (wanted, &found) {
+                (None, Outcome::Sent { .. }) => {}
+                (Some(wanted), Outcome::Later { after, .. }) => assert_eq!(*after, wanted, "{kind:?} {body}"),
+                _ => panic!("{kind:?} {status} {body}: {found:?}"),
+            }
+        }
+        for (kind, status, body) in [
+            (Kind::Slack, 404, "no_team"),
+            (Kind::Slack, 302, ""),
+            (Kind::SlackBot, 200, r#"{"ok":false,"error":"channel_not_found"}"#),
+            (Kind::SlackBot, 200, "<html>a proxy's page</html>"),
+            (Kind::Discord, 404, r#"{"message":"Unknown Webhook","code":10015}"#),
+            (Kind::Telegram, 400, r#"{"ok":false,"description":"Bad Request: chat not found"}"#),
+            (Kind::Telegram, 401, r#"{"ok":false,"description":"Unauthorized"}"#),
+            (Kind::Teams, 413, ""),
+            (Kind::GoogleChat, 403, ""),
+            (Kind::Mattermost, 400, ""),
+            (Kind::Http, 401, ""),
+        ] {
+            assert!(matches!(judge(kind, &reply(status, "", body)), Outcome::Never { .. }), "{kind:?} {status}");
+        }
+    }
+
+    #[test]
+    fn a_date_to_come_again_is_waited_for() {
+        let at = Nanos::now().after(Duration::from_mins(2)).rfc3339_seconds();
+        let month = MONTHS[at[5..7].parse::<usize>().expect("a month") - 1];
+        let date = format!("Sun, {} {month} {} {} GMT", &at[8..10], &at[..4], &at[11..19]);
+        let wait = retry_after(&date).expect("a date");
+        assert!((100..=120).contains(&wait.as_secs()), "{date}: {wait:?}");
+    }
+
+    /// Whatever alerts hold, what is sent keeps within what the provider takes, as it counts.
+    #[test]
+    fn no_message_is_larger_than_its_provider_takes() {
+        let dir = tempfile::tempdir().expect("a folder");
+        std::fs::write(dir.path().join("token"), "t").expect("writes");
+        for text in ["🔴\n", "\"\\", "*_<&@", "디", "x", "\u{1}\u{7f}", "</b>"] {
+            let long = text.repeat(5_000);
+            let alerts: Vec<Value> = (0..25)
+                .map(|i| {
+                    json!({
+                        "status": "firing", "labels": {"alertname": long, "i": i.to_string()},
+                        "annotations": {"summary": long, "runbook_url": format!("https://x/{long}")},
+                        "startsAt": "2026-11-22T13:00:00Z",
+                    })
+                })
+                .collect();
+            let body = json!({
+                "receiver": "r", "status": "firing", "alerts": alerts, "commonLabels": {"alertname": long}, "groupKey": "k",
+            });
+            let body = body.to_string();
+            let note = Note::of(&Message::parse(body.as_bytes()).expect("a message"), 1, true, "");
+            for (kind, most) in [
+                ("slack", 40_000),
+                ("slack_bot", 40_000),
+                ("teams", 28 * 1024),
+                ("discord", 6000),
+                ("telegram", 4096),
+                ("google_chat", 4096),
+                ("mattermost", 16_383),
+            ] {
+                let file = dir.path().join("token").display().to_string();
+                let config =
+                    format!("targets: [{{name: a, type: {kind}, url: 'http://x/', token_file: {file}, channel: c}}]");
+                let config = Config::parse(&config).expect("a configuration");
+                let target = &config.targets[0];
+                let text = Templates::default().render(target.kind, None, &note, limit(target.kind)).expect("renders");
+                let post = post(target, &note, &text, None).expect("a request");
+                let sent = &post.body;
+                let units = |v: &Value| v.as_str().expect("a text").encode_utf16().count();
+                let size = match kind {
+                    "teams" => sent.to_string().len(),
+                    "discord" => {
+                        assert!(units(&sent["embeds"][0]["title"]) <= 256);
+                        assert!(units(&sent["embeds"][0]["description"]) <= 4096);
+                        units(&sent["embeds"][0]["title"]) + units(&sent["embeds"][0]["description"])
+                    }
+                    "telegram" => {
+                        let text = sent["text"].as_str().expect("a text");
+                        assert_eq!(text.matches("<b>").count(), text.matches("</b>").count(), "{text}");
+                        units(&sent["text"])
+                    }
+                    "google_chat" | "mattermost" => sent["text"].as_str().expect("a text").chars().count(),
+                    _ => sent["attachments"][0]["text"].as_str().expect("a text").chars().count(),
+                };
+                assert!(size <= most, "{kind}, {text:?}: {size}", text = &text[..text.len().min(20)]);
+            }
+        }
+    }
 }
