@@ -106,7 +106,10 @@ impl Sql {
             limited?;
         }
         let mut result = conn.query_iter(&*self.query).await?;
-        let columns = result.columns_ref().iter().map(|c| c.name_str().into_owned()).collect();
+        let columns: Vec<String> = result.columns_ref().iter().map(|c| c.name_str().into_owned()).collect();
+        if columns.is_empty() {
+            return Err(QueryError::NoRows);
+        }
         let (mut rows, mut bytes) = (Vec::new(), 0);
         while let Some(row) = result.next().await? {
             if rows.len() == max_rows {
@@ -184,6 +187,7 @@ impl TryFrom<String> for Address {
 enum QueryError {
     Driver(Error),
     Limit(String),
+    NoRows,
 }
 
 impl From<Error> for QueryError {
@@ -196,9 +200,16 @@ impl QueryError {
     fn into_fault(self, began: Instant) -> Fault {
         match self {
             Self::Limit(text) => Fault::Limit(text),
+            Self::NoRows => Fault::Answer("the statement gives no rows".to_owned()),
             Self::Driver(Error::Server(e)) if TOO_LONG.contains(&e.code) => Fault::Timeout(began.elapsed()),
             Self::Driver(e @ Error::Server(_)) => Fault::Answer(said(&e)),
-            Self::Driver(e) => Fault::Connect(said(&e)),
+            Self::Driver(e) => match said(&e) {
+                // A row beyond what `opts` allows; the driver has no error of its own for it.
+                text if text.contains("larger than max_allowed_packet") => {
+                    Fault::Limit("a row is too large".to_owned())
+                }
+                text => Fault::Connect(text),
+            },
         }
     }
 }
@@ -207,6 +218,7 @@ impl QueryError {
 fn said(error: &Error) -> String {
     match error {
         Error::Server(e) => format!("error {}: {}", e.code, e.message),
+        Error::Io(mysql_async::IoError::Io(e)) => e.to_string(),
         other => other.to_string(),
     }
 }
