@@ -1,6 +1,7 @@
 //! Support for the tests that run whole binaries against real servers.
 #![allow(clippy::missing_panics_doc, clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)] // tests fail by panic
 
+mod browser;
 mod containerd;
 pub mod database;
 mod docker;
@@ -12,6 +13,7 @@ mod process;
 mod provider;
 mod skip;
 
+pub use browser::Browser;
 pub use containerd::Containerd;
 pub use docker::Docker;
 pub use http::{Answer, get, get_with, post, post_with, wait_until};
