@@ -8,8 +8,9 @@ maps=$(cat /proc/sys/vm/max_map_count)
 [ "$maps" -ge 262144 ] || die "vm.max_map_count is $maps, Elasticsearch needs 262144: sysctl -w vm.max_map_count=262144" "vm.max_map_count가 $maps 입니다. 262144가 필요합니다: sysctl -w vm.max_map_count=262144"
 memory=$(awk '/^MemAvailable:/ {print int($2 / 1024)}' /proc/meminfo)
 [ "$memory" -ge 4000 ] || die "$memory MiB of memory are free, 4000 are needed" "남은 메모리 $memory MiB, 4000 MiB가 필요합니다"
+[ "$form" = docker ] || die "this step needs Docker: its programs are not in Debian" "이 단계에는 Docker가 필요합니다: 데비안에 없는 프로그램입니다"
 say "Starting Elasticsearch, Logstash, Filebeat and Kibana …" "Elasticsearch, Logstash, Filebeat, Kibana를 시작합니다 …"
-compose --profile logs up -d --wait --wait-timeout 400 "${up_options[@]}" elasticsearch logstash filebeat kibana || {
+compose --profile logs up -d --wait --wait-timeout 400 "${up_options[@]}" elasticsearch logstash filebeat kibana kibana-setup || {
   compose --profile logs ps -a
   die "the log stack did not come up" "로그 스택이 올라오지 않았습니다"
 }
@@ -18,3 +19,4 @@ within 120 health || die "Elasticsearch is neither yellow nor green" "Elasticsea
 documents() { get "$elasticsearch/logs-*/_count" | jq -e '.count > 0'; }
 within 120 documents || die "no document has arrived in logs-* within two minutes" "2분 안에 logs-*에 문서가 들어오지 않았습니다"
 say "Documents in logs-*: $(get "$elasticsearch/logs-*/_count" | jq .count)" "logs-* 문서 수: $(get "$elasticsearch/logs-*/_count" | jq .count)"
+say "Kibana: $kibana   the saved searches are under Discover" "Kibana: $kibana   저장된 검색은 Discover에 있습니다"

@@ -1,9 +1,11 @@
 # shellcheck shell=bash
-# What the five scripts share: the language, the compose project, bounded waits, one line a check.
+# What the five scripts share: the language, the lab in its two forms (containers, or the plain processes of ./lab up),
+# bounded waits, one line a check.
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../../.." && pwd)
 language=${BONGSU_LANG:-}
 if [ -z "$language" ]; then case ${LC_ALL:-${LANG:-}} in ko*) language=ko ;; *) language=en ;; esac; fi
 rest=()
+form=${BONGSU_LAB_FORM:-}
 while [ $# -gt 0 ]; do
   case $1 in
   --lang)
@@ -11,6 +13,8 @@ while [ $# -gt 0 ]; do
     shift
     ;;
   --lang=*) language=${1#--lang=} ;;
+  --native) form=native ;;
+  --docker) form=docker ;;
   *) rest+=("$1") ;;
   esac
   shift
@@ -21,7 +25,7 @@ case $language in ko | en) ;; *)
   ;;
 esac
 [ ${#rest[@]} -eq 0 ] || {
-  echo "unknown argument '${rest[0]}'; there is only --lang ko|en" >&2
+  echo "unknown argument '${rest[0]}'; there are: --lang ko|en, --docker, --native" >&2
   exit 2
 }
 
@@ -30,23 +34,46 @@ die() {
   say "$@" >&2
   exit 1
 }
+need() { command -v "$1" >/dev/null || die "$1 is missing: apt-get install $2" "$1 없음: apt-get install $2"; }
+need curl curl
+need jq jq
+export BONGSU_LANG=$language
+docker_answers() { command -v docker >/dev/null && docker info >/dev/null 2>&1; }
+# The lab without Docker when it is there, or when there is no Docker.
+if [ -z "$form" ]; then
+  if [ -e "${BONGSU_LAB_DIR:-$root/.lab}/run/prometheus.pid" ] || ! docker_answers; then form=native; else form=docker; fi
+fi
+
 # More options for `docker compose up`, such as: --pull never --no-build
 read -ra up_options <<<"${BONGSU_UP_OPTIONS:-}"
 export up_options
-compose() { docker compose -f "$root/deploy/compose.yaml" "$@"; }
-prometheus=http://127.0.0.1:${BONGSU_PROMETHEUS_PORT:-9090}
-alertmanager=http://127.0.0.1:${BONGSU_ALERTMANAGER_PORT:-9093}
-sink=http://127.0.0.1:${BONGSU_WEBHOOK_PORT:-5000}
-site=http://127.0.0.1:${BONGSU_SITE_PORT:-8088}
-grafana=http://127.0.0.1:${BONGSU_GRAFANA_PORT:-3000}
-elasticsearch=http://127.0.0.1:${BONGSU_ELASTICSEARCH_PORT:-9200}
-export prometheus alertmanager sink site grafana elasticsearch
-
-need() { command -v "$1" >/dev/null || die "$1 is missing: apt-get install $2" "$1 없음: apt-get install $2"; }
-need docker docker.io
-need curl curl
-need jq jq
-docker info >/dev/null 2>&1 || die "Docker's daemon does not answer" "Docker 데몬이 응답하지 않습니다"
+if [ "$form" = docker ]; then
+  need docker docker.io
+  docker info >/dev/null 2>&1 || die "Docker's daemon does not answer; without Docker: --native" "Docker 데몬이 응답하지 않습니다. Docker 없이: --native"
+  compose() { docker compose -f "$root/deploy/compose.yaml" "$@"; }
+  start_service() { compose start "$1" >/dev/null 2>&1; }
+  stop_service() { compose stop "$1" >/dev/null 2>&1; }
+  runs() { [ "$(compose --profile logs --profile demo ps -q --status running "$1" 2>/dev/null | wc -l)" -ge 1 ]; }
+  logs_of() { echo "docker compose -f deploy/compose.yaml logs $1"; }
+  at() { echo "http://127.0.0.1:${!1:-$2}"; }
+else
+  compose() { die "this step needs Docker" "이 단계에는 Docker가 필요합니다"; }
+  start_service() { "$root/lab" start "$1" >/dev/null; }
+  stop_service() { "$root/lab" stop "$1" >/dev/null; }
+  # The names of compose.yaml are among those that ./lab knows.
+  native_name() { case $1 in nginx-proxy) echo nginx ;; mysql-wordpress) echo mysql ;; webhook) echo webhook-sink ;; *) echo "$1" ;; esac; }
+  runs() { "$root/lab" status 2>/dev/null | awk -v s="$(native_name "$1")" '$1 == s && $2 == "running" {found = 1} END {exit !found}'; }
+  logs_of() { echo "./lab logs $1"; }
+  at() { echo "http://127.0.0.1:$(($2 + ${BONGSU_PORT_OFFSET:-0}))"; }
+fi
+prometheus=$(at BONGSU_PROMETHEUS_PORT 9090)
+alertmanager=$(at BONGSU_ALERTMANAGER_PORT 9093)
+sink=$(at BONGSU_WEBHOOK_PORT 5000)
+site=$(at BONGSU_SITE_PORT 8088)
+grafana=$(at BONGSU_GRAFANA_PORT 3000)
+elasticsearch=$(at BONGSU_ELASTICSEARCH_PORT 9200)
+kibana=$(at BONGSU_KIBANA_PORT 5601)
+export form prometheus alertmanager sink site grafana elasticsearch kibana
 
 # within SECONDS COMMAND...: until it succeeds
 within() {
