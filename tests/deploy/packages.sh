@@ -55,6 +55,8 @@ before=$(inside find /etc /usr /var/lib /lib -xdev \( -path '/var/lib/dpkg' -o -
 tar -C "$work/debs" -c . | inside sh -c 'mkdir /tmp/debs && tar -C /tmp/debs -x'
 # It refuses to start without the password file that the package cannot bring.
 inside sh -c 'mkdir -p /etc/bongsu && printf "[client]\nuser = exporter\npassword = never-shown\n" >/etc/bongsu/my.cnf && chmod 600 /etc/bongsu/my.cnf'
+# Nor rules that only the administrator can write.
+inside sh -c 'printf "inputs:\n  - {type: file, paths: [/var/log/dpkg.log]}\nrules:\n  - {name: lines, regex: ., metrics: [{type: counter, name: dpkg_lines_total, help: Lines.}]}\n" >/etc/bongsu/log-exporter.yml'
 check "dpkg installs all of them" inside sh -c 'dpkg -i /tmp/debs/*.deb >/tmp/dpkg.log 2>&1 || { cat /tmp/dpkg.log; false; }'
 # Where tmpfs knows no access lists and systemd cannot mount in its namespace, no dynamic user can read its credentials.
 credentials() { inside systemd-run --unit=probe --wait --pipe -q -p DynamicUser=yes -p LoadCredential=x:/etc/hostname cat /run/credentials/probe.service/x; }
@@ -72,7 +74,7 @@ for service in "${services[@]}"; do
   check "$service is enabled" quiet inside systemctl is-enabled "$service"
   pid=$(inside systemctl show -P MainPID "$service")
   status=$(inside cat "/proc/$pid/status" 2>/dev/null)
-  if [ "$service" != container-exporter ] && [ "$service" != log-exporter ]; then
+  if [ "$service" != container-exporter ]; then
     check "$service does not run as root" grep -qP '^Uid:\t[1-9]' <<<"$status"
   fi
   check "$service can gain no privileges and is filtered" bash -c "grep -q '^NoNewPrivs:.*1' <<<'$status' && grep -q '^Seccomp:.*2' <<<'$status'"
