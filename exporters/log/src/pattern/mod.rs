@@ -1,68 +1,26 @@
 //! What a line must look like and which parts of it are fields: grok, regular expressions, nginx `log_format`, JSON.
+//!
+//! Grok and regular expressions are Ruby's, as grok_exporter and Logstash have them, but matched on bytes: a byte that is
+//! no UTF-8 is a character of its own. One machine runs them all (`machine.rs`); what would make it try too many ways on
+//! a line goes to the regex crate's linear engine if that can say the same, and is given up otherwise.
+
 #![allow(dead_code, reason = "the engine that uses it is being written")]
 
-use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+mod class;
+mod compile;
+mod grok;
+mod json;
+mod linear;
+mod log_format;
+mod machine;
+mod regex;
+mod syntax;
 
-/// Grok definitions by name; a later definition of a name wins.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Patterns {
-    by_name: HashMap<String, String>,
-}
+use std::path::PathBuf;
 
-impl Patterns {
-    /// The standard definitions of Logstash under their usual names.
-    pub(crate) fn builtin() -> Self {
-        let mut patterns = Self::empty();
-        for (name, text) in [
-            ("WORD", r"\b\w+\b"),
-            ("NOTSPACE", r"\S+"),
-            ("DATA", ".*?"),
-            ("GREEDYDATA", ".*"),
-            ("INT", r"(?:[+-]?(?:[0-9]+))"),
-        ] {
-            patterns.by_name.insert(name.into(), text.into());
-        }
-        patterns
-    }
-
-    /// No definition at all.
-    pub(crate) fn empty() -> Self {
-        Self::default()
-    }
-
-    /// Takes one line of a pattern file, `NAME regex`; blank lines and comments are nothing.
-    pub(crate) fn define(&mut self, line: &str) -> Result<(), PatternError> {
-        let line = line.trim_start();
-        if line.trim_end().is_empty() || line.starts_with('#') {
-            return Ok(());
-        }
-        let (name, text) =
-            line.split_once([' ', '\t']).ok_or_else(|| PatternError::Definition { line: line.into() })?;
-        self.by_name.insert(name.into(), text.trim_start().into());
-        Ok(())
-    }
-
-    /// Reads one pattern file.
-    pub(crate) fn file(&mut self, path: &Path) -> Result<(), PatternError> {
-        let text = std::fs::read(path).map_err(|source| PatternError::Read { path: path.into(), source })?;
-        for line in String::from_utf8_lossy(&text).lines() {
-            self.define(line)?;
-        }
-        Ok(())
-    }
-
-    /// Reads every file of a folder; a folder inside it is an error.
-    pub(crate) fn dir(&mut self, path: &Path) -> Result<(), PatternError> {
-        let read = |source| PatternError::Read { path: path.into(), source };
-        let mut files = std::fs::read_dir(path).map_err(read)?.collect::<Result<Vec<_>, _>>().map_err(read)?;
-        files.sort_by_key(std::fs::DirEntry::file_name);
-        for file in files {
-            self.file(&file.path())?;
-        }
-        Ok(())
-    }
-}
+pub(crate) use grok::Patterns;
+pub(crate) use machine::Memory;
+pub(crate) use regex::Regex;
 
 /// Why a pattern cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -74,15 +32,31 @@ pub(crate) enum PatternError {
         line: String,
     },
     /// A pattern file or folder that cannot be read.
-    #[error("reading {}: {source}", path.display())]
+    #[error("reading patterns from {}: {source}", path.display())]
     Read {
         /// Which.
         path: PathBuf,
         /// Why.
         source: std::io::Error,
     },
+    /// A line of a pattern file that is no definition, and where it stands.
+    #[error("{}:{number}: {source}", path.display())]
+    InFile {
+        /// Which file.
+        path: PathBuf,
+        /// Which line, from 1.
+        number: usize,
+        /// Why.
+        source: Box<PatternError>,
+    },
+    /// A folder inside a folder of pattern files.
+    #[error("{} is a directory among pattern files: name the directory that holds the files", path.display())]
+    Nested {
+        /// Which.
+        path: PathBuf,
+    },
     /// A regular expression that does not compile.
-    #[error("pattern {expr}: {message}")]
+    #[error("pattern '{}': {message}", shorten(expr))]
     Syntax {
         /// The pattern as configured.
         expr: String,
@@ -90,7 +64,7 @@ pub(crate) enum PatternError {
         message: String,
     },
     /// A template uses a field that the pattern does not set.
-    #[error("field {field} is not in the pattern {expr}")]
+    #[error("field '{field}' is not in the pattern '{}'", shorten(expr))]
     Missing {
         /// The field.
         field: String,
@@ -98,13 +72,20 @@ pub(crate) enum PatternError {
         expr: String,
     },
     /// A template uses a field that the pattern sets more than once.
-    #[error("field {field} is more than once in the pattern {expr}")]
+    #[error("field '{field}' is more than once in the pattern '{}'", shorten(expr))]
     Twice {
         /// The field.
         field: String,
         /// The pattern as configured.
         expr: String,
     },
+}
+
+fn shorten(text: &str) -> std::borrow::Cow<'_, str> {
+    match text.char_indices().nth(200) {
+        Some((end, _)) => format!("{}…", &text[..end]).into(),
+        None => text.into(),
+    }
 }
 
 /// A line that a pattern gave up on.
@@ -118,75 +99,64 @@ pub(crate) enum MatchError {
 /// A compiled pattern.
 #[derive(Debug)]
 pub(crate) struct Matcher {
-    regex: regex::bytes::Regex,
-    groups: Vec<usize>,
+    kind: Kind,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Regex {
+        regex: Box<Regex>,
+        /// By wanted field: where the machine leaves it.
+        pairs: Vec<usize>,
+    },
+    LogFormat(log_format::LogFormat),
+    Json(json::Json),
 }
 
 impl Matcher {
     /// A grok expression. `wanted` are the fields that templates use: each must be there exactly once.
     pub(crate) fn grok(expr: &str, library: &Patterns, wanted: &[&str]) -> Result<Self, PatternError> {
-        let mut text = expr.to_owned();
-        for _ in 0..1000 {
-            let Some(start) = text.find("%{") else { return Self::regex(&text, wanted) };
-            let Some(len) = text[start..].find('}') else { return Self::regex(&text, wanted) };
-            let mut parts = text[start + 2..start + len].split(':');
-            let name = parts.next().unwrap_or_default();
-            let Some(body) = library.by_name.get(name) else {
-                return Err(PatternError::Syntax {
-                    expr: expr.into(),
-                    message: format!("pattern {name} is not defined"),
-                });
-            };
-            let group = parts.next().map_or_else(|| format!("(?:{body})"), |field| format!("(?<{field}>{body})"));
-            text.replace_range(start..=start + len, &group);
-        }
-        Err(PatternError::Syntax { expr: expr.into(), message: "deep recursion".into() })
+        let expanded = library.expand(expr).map_err(|message| PatternError::Syntax { expr: expr.into(), message })?;
+        Self::compile(&expanded, expr, wanted)
     }
 
-    /// A regular expression in Ruby's syntax.
+    /// A regular expression in Ruby's syntax; `(?P<name>…)` is understood as well.
     pub(crate) fn regex(expr: &str, wanted: &[&str]) -> Result<Self, PatternError> {
-        let regex = regex::bytes::RegexBuilder::new(expr)
-            .multi_line(true)
-            .build()
-            .map_err(|error| PatternError::Syntax { expr: expr.into(), message: error.to_string() })?;
-        let groups = wanted
-            .iter()
-            .map(|name| {
-                regex
-                    .capture_names()
-                    .position(|group| group == Some(name))
-                    .ok_or_else(|| PatternError::Missing { field: (*name).into(), expr: expr.into() })
-            })
-            .collect::<Result<_, _>>()?;
-        Ok(Self { regex, groups })
+        Self::compile(&expr.replace("(?P<", "(?<"), expr, wanted)
+    }
+
+    fn compile(text: &str, expr: &str, wanted: &[&str]) -> Result<Self, PatternError> {
+        let regex = Regex::new(text, |name| wanted.contains(&name), false)
+            .map_err(|message| PatternError::Syntax { expr: expr.into(), message })?;
+        let mut pairs = Vec::with_capacity(wanted.len());
+        for name in wanted {
+            let mut groups = regex.groups(name);
+            match (groups.next(), groups.next()) {
+                (Some(Some(pair)), None) => pairs.push(pair),
+                (Some(_), Some(_)) => return Err(PatternError::Twice { field: (*name).into(), expr: expr.into() }),
+                _ => return Err(PatternError::Missing { field: (*name).into(), expr: expr.into() }),
+            }
+        }
+        Ok(Self { kind: Kind::Regex { regex: Box::new(regex), pairs } })
     }
 
     /// An nginx `log_format` string, or the whole directive.
     pub(crate) fn log_format(format: &str, wanted: &[&str]) -> Result<Self, PatternError> {
-        let mut regex = String::from("^");
-        for (i, part) in format.split('$').enumerate() {
-            let name = if i == 0 {
-                0
-            } else {
-                part.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(part.len())
-            };
-            if i > 0 {
-                regex.push_str(&format!("(?<{}>.*?)", &part[..name]));
-            }
-            regex.push_str(&regex::escape(&part[name..]));
-        }
-        regex.push('$');
-        Self::regex(&regex, wanted)
+        Ok(Self { kind: Kind::LogFormat(log_format::LogFormat::new(format, wanted)?) })
     }
 
-    /// A JSON object; the field `a.b` is member `b` of the object that is member `a`.
+    /// A JSON object; the field `a.b` is member `b` of the object that is member `a`. A field that is not there is empty.
     pub(crate) fn json(wanted: &[&str]) -> Result<Self, PatternError> {
-        let regex: String = wanted
-            .iter()
-            .enumerate()
-            .map(|(i, name)| format!("(?=.*\"{}\":(?<f{i}>[^,}}]*))", regex::escape(name)))
-            .collect();
-        Self::regex(&regex, &[])
+        Ok(Self { kind: Kind::Json(json::Json::new(wanted)?) })
+    }
+
+    /// Whether the pattern sets a field of this name, wanted or not.
+    pub(crate) fn has_field(&self, name: &str) -> bool {
+        match &self.kind {
+            Kind::Regex { regex, .. } => regex.groups(name).next().is_some(),
+            Kind::LogFormat(format) => format.has_field(name),
+            Kind::Json(_) => true,
+        }
     }
 
     /// Looks for the pattern in a line. Captures are those of this line afterwards, if the answer is true.
@@ -194,15 +164,23 @@ impl Matcher {
         &self,
         line: &'l [u8],
         captures: &mut Captures<'l>,
-        _scratch: &mut Scratch,
+        scratch: &mut Scratch,
     ) -> Result<bool, MatchError> {
-        let Some(found) = self.regex.captures(line) else { return Ok(false) };
-        captures.line = line;
-        captures.spans.clear();
-        captures.spans.extend(self.groups.iter().map(|group| {
-            found.get(*group).map_or(Span::default(), |m| Span { start: m.start(), end: m.end(), decoded: false })
-        }));
-        Ok(true)
+        match &self.kind {
+            Kind::Regex { regex, pairs } => {
+                if !regex.search(line, 0, &mut scratch.memory)? {
+                    return Ok(false);
+                }
+                captures.begin(line, 0);
+                captures.spans.extend(pairs.iter().map(|pair| match scratch.memory.pair(*pair) {
+                    Some((start, end)) => Span { start, end, decoded: false },
+                    None => Span::default(),
+                }));
+                Ok(true)
+            }
+            Kind::LogFormat(format) => Ok(format.matches(line, captures)),
+            Kind::Json(json) => Ok(json.matches(line, captures, &mut scratch.paths)),
+        }
     }
 }
 
@@ -215,7 +193,7 @@ pub(crate) struct Captures<'l> {
     decoded: Vec<u8>,
 }
 
-impl<'l> Captures<'l> {
+impl Captures<'_> {
     /// Empty, to be filled by [`Matcher::matches`].
     pub(crate) fn new() -> Self {
         Self::default()
@@ -232,7 +210,39 @@ impl<'l> Captures<'l> {
     pub(crate) fn recycle<'n>(mut self) -> Captures<'n> {
         self.spans.clear();
         self.decoded.clear();
+        // What an unusual line has taken is given back.
+        self.decoded.shrink_to(1 << 16);
         Captures { line: b"", spans: self.spans, decoded: self.decoded }
+    }
+}
+
+impl<'l> Captures<'l> {
+    /// Forgets what was there; `count` fields without a value.
+    fn begin(&mut self, line: &'l [u8], count: usize) {
+        self.line = line;
+        self.decoded.clear();
+        self.spans.clear();
+        self.spans.resize(count, Span::default());
+    }
+
+    fn set(&mut self, index: usize, start: usize, end: usize) {
+        if let Some(span) = self.spans.get_mut(index) {
+            *span = Span { start, end, decoded: false };
+        }
+    }
+
+    /// A JSON string between its quotes.
+    fn set_string(&mut self, index: usize, start: usize, end: usize) {
+        let text = &self.line[start..end];
+        if memchr::memchr(b'\\', text).is_none() {
+            self.set(index, start, end);
+            return;
+        }
+        let from = self.decoded.len();
+        json::decode(text, &mut self.decoded);
+        if let Some(span) = self.spans.get_mut(index) {
+            *span = Span { start: from, end: self.decoded.len(), decoded: true };
+        }
     }
 }
 
@@ -240,9 +250,13 @@ impl<'l> Captures<'l> {
 struct Span {
     start: usize,
     end: usize,
+    /// It is one of `decoded`, not of the line.
     decoded: bool,
 }
 
 /// Memory of the matchers, used again from line to line.
 #[derive(Debug, Default)]
-pub(crate) struct Scratch {}
+pub(crate) struct Scratch {
+    memory: Memory,
+    paths: Vec<json::Path>,
+}
