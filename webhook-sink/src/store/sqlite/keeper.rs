@@ -7,16 +7,22 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use super::acceptor::Arrival;
 use super::engine::Job;
 use super::{FILE, Sqlite};
 use crate::store::State;
 use crate::store::sql::StoreError;
 
 /// Starts the thread; it ends when the writer has.
-pub(super) fn start(dir: &Path, jobs: &mpsc::Sender<Job>, state: Arc<State>) -> Result<(), StoreError> {
+pub(super) fn start(
+    dir: &Path,
+    jobs: &mpsc::Sender<Job>,
+    arrivals: &mpsc::Sender<Arrival>,
+    state: Arc<State>,
+) -> Result<(), StoreError> {
     let dir = dir.to_owned();
     // A weak sender: the writer must see the end when the last real one is gone.
-    let (jobs, path) = (jobs.downgrade(), dir.join(format!("{FILE}-wal")));
+    let (jobs, arrivals, path) = (jobs.downgrade(), arrivals.downgrade(), dir.join(format!("{FILE}-wal")));
     std::thread::Builder::new()
         .name("keeper".into())
         .spawn(move || {
@@ -27,6 +33,9 @@ pub(super) fn start(dir: &Path, jobs: &mpsc::Sender<Job>, state: Arc<State>) -> 
                     // Nobody may be sending; the store must find out by itself that there is room again.
                     if let Some(jobs) = jobs.upgrade() {
                         let _ = jobs.blocking_send(Job::Probe);
+                    }
+                    if let Some(arrivals) = arrivals.upgrade() {
+                        let _ = arrivals.try_send(Arrival::Probe);
                     }
                     continue;
                 }

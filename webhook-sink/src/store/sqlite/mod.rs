@@ -1,6 +1,8 @@
 //! SQLite: one file, one writer, readers beside it.
 
+mod acceptor;
 mod engine;
+pub(crate) mod journal;
 mod keeper;
 pub(super) mod schema;
 mod writer;

@@ -1,7 +1,7 @@
-//! The one thread that writes.
+//! The one thread that writes the database.
 //!
-//! Deliveries that wait together are committed together: one fsync acknowledges them all. Indexing and all other work
-//! take turns in between, in small pieces, so that no sender waits long behind them.
+//! It brings in what the journal acknowledged, without syncing; indexing and all other work take turns in between, in small
+//! pieces.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,55 +10,25 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::Sqlite;
+use super::acceptor::Handover;
 use super::engine::Job;
+use super::{Sqlite, journal};
 use crate::clock::Nanos;
 use crate::index::Indexer;
-use crate::store::sql::{StoreError, args, transaction};
-use crate::store::{Answer, Delivery, State, Watch, Work, schema};
+use crate::store::sql::{Connection, StoreError, args, transaction};
+use crate::store::{Delivery, State, Work, schema};
 
-type Waiting = (Delivery, Answer);
-
-/// Starts the thread; it ends when every sender of jobs is gone, after the last one is done.
-pub(super) fn start(
-    db: Sqlite,
-    dir: &Path,
-    inbox: mpsc::Receiver<Job>,
-    indexer: Indexer,
-    state: Arc<State>,
-    told: watch::Sender<i64>,
-    watcher: Box<dyn Watch>,
-) -> Result<(), StoreError> {
-    let writer = Writer {
-        db,
-        dir: dir.to_owned(),
-        inbox,
-        indexer,
-        state,
-        told,
-        watcher,
-        batch: Vec::new(),
-        works: Vec::new(),
-        suspect: false,
-        stop: None,
-        last_index: Instant::now(),
-    };
-    std::thread::Builder::new()
-        .name("writer".into())
-        .spawn(move || writer.run())
-        .map_err(|e| StoreError::Io(dir.to_owned(), format!("starting the writer's thread: {e}")))?;
-    Ok(())
-}
-
-struct Writer {
+pub(super) struct Writer {
     db: Sqlite,
     dir: PathBuf,
     inbox: mpsc::Receiver<Job>,
     indexer: Indexer,
     state: Arc<State>,
+    handover: Arc<Handover>,
+    /// How far the index is, and the deliveries that are here.
     told: watch::Sender<i64>,
-    watcher: Box<dyn Watch>,
-    batch: Vec<Waiting>,
+    moved: watch::Sender<i64>,
+    pending: Vec<(i64, Delivery)>,
     works: Vec<Work>,
     /// A write or an fsync failed: what the kernel holds of the log may never reach the disk, see [`Writer::mend`].
     suspect: bool,
@@ -67,23 +37,54 @@ struct Writer {
 }
 
 impl Writer {
-    fn run(mut self) {
+    #[expect(clippy::too_many_arguments, reason = "the ends of every channel of the thread")]
+    pub(super) fn new(
+        db: Sqlite,
+        dir: &Path,
+        inbox: mpsc::Receiver<Job>,
+        indexer: Indexer,
+        state: Arc<State>,
+        handover: Arc<Handover>,
+        told: watch::Sender<i64>,
+        moved: watch::Sender<i64>,
+    ) -> Self {
+        Self {
+            db,
+            dir: dir.to_owned(),
+            inbox,
+            indexer,
+            state,
+            handover,
+            told,
+            moved,
+            pending: Vec::new(),
+            works: Vec::new(),
+            suspect: false,
+            stop: None,
+            last_index: Instant::now(),
+        }
+    }
+
+    pub(super) fn run(mut self) {
         let mut open = true;
         while open {
-            let behind = *self.told.borrow() < self.state.stored.load(Ordering::Relaxed);
-            if !behind {
+            let behind = *self.told.borrow() < *self.moved.borrow();
+            if !behind && self.pending.is_empty() {
                 self.state.caught_up.store(true, Ordering::Relaxed);
             }
-            open = self.gather(!behind);
-            self.commit();
+            open = self.gather(!behind && self.pending.is_empty());
+            self.bring_in();
             for work in std::mem::take(&mut self.works) {
                 work(&mut self.db);
             }
-            // Senders come first, but the index must not starve under a steady stream of them.
-            if behind && (self.inbox.is_empty() || self.last_index.elapsed() > STARVED) {
+            self.sync_if_wanted();
+            // Deliveries come first, but the index must not starve under a steady stream of them.
+            let calm = self.inbox.is_empty() && !self.handover.busy();
+            if behind && self.pending.is_empty() && (calm || self.last_index.elapsed() > STARVED) {
                 self.index();
             }
         }
+        self.bring_in();
         let _ = self.db.checkpoint("TRUNCATE");
         if let Some(answer) = self.stop {
             let _ = answer.send(());
@@ -92,26 +93,28 @@ impl Writer {
 
     /// Takes what waits, up to a batch; waits for the first one when `idle`. False when no job can come any more.
     fn gather(&mut self, idle: bool) -> bool {
-        let mut bytes = 0;
         let mut next = if idle {
             match self.inbox.blocking_recv() {
                 Some(job) => Some(job),
                 None => return false,
             }
         } else {
+            // Behind, with senders that come first: what they send is waited for, but not long.
+            if self.pending.is_empty() && self.handover.busy() && self.inbox.is_empty() {
+                std::thread::sleep(GAP);
+            }
             None
         };
         loop {
             match next.take().map_or_else(|| self.inbox.try_recv(), Ok) {
-                Ok(Job::Receive(delivery, answer)) => {
-                    bytes += delivery.body.len();
-                    self.batch.push((delivery, answer));
-                }
+                Ok(Job::Move(mut deliveries)) => self.pending.append(&mut deliveries),
                 Ok(Job::Work(work)) => self.works.push(work),
                 Ok(Job::Checkpoint) => {
                     let _ = self.db.checkpoint("TRUNCATE");
                 }
                 Ok(Job::Probe) => self.probe(),
+                // Looked at in every turn.
+                Ok(Job::Sync) => {}
                 Ok(Job::Stop(answer)) => {
                     self.inbox.close();
                     self.stop = Some(answer);
@@ -119,64 +122,98 @@ impl Writer {
                 Err(mpsc::error::TryRecvError::Empty) => return true,
                 Err(mpsc::error::TryRecvError::Disconnected) => return false,
             }
-            if self.batch.len() >= BATCH || bytes >= BATCH_BYTES || self.works.len() >= BATCH {
+            if self.pending.len() >= BATCH || self.works.len() >= BATCH {
                 return true;
             }
         }
     }
 
-    /// One transaction, one fsync, all answers.
-    fn commit(&mut self) {
-        if self.batch.is_empty() {
-            return;
-        }
-        let began = Instant::now();
-        let batch = std::mem::take(&mut self.batch);
-        match self.mend().and_then(|()| insert(&mut self.db, &batch)) {
-            Ok(ids) => {
-                if self.state.failing.swap(false, Ordering::Relaxed) {
-                    tracing::info!("the store works again");
-                }
-                self.state.stored.fetch_max(ids.iter().copied().max().unwrap_or(0), Ordering::Relaxed);
-                self.watcher.committed(batch.len(), began.elapsed());
-                for ((_, answer), id) in batch.into_iter().zip(ids) {
-                    let _ = answer.send(Ok(id));
-                }
+    /// Writes what was acknowledged; the journal keeps it until it is synced here too.
+    fn bring_in(&mut self) {
+        let Some((last, _)) = self.pending.last() else { return };
+        let last = *last;
+        let pending = &self.pending;
+        let done = Self::mend(&mut self.suspect, &mut self.db, &self.dir)
+            .and_then(|()| transaction(&mut self.db, false, |db| insert(db, pending, last)));
+        match done {
+            Ok(()) => {
+                let bytes = self.pending.iter().map(|(_, d)| d.body.len()).sum();
+                self.pending.clear();
+                self.pending.shrink_to(BATCH);
+                self.moved.send_replace(last);
+                self.works();
+                self.handover.done(bytes);
             }
             Err(e) => {
                 self.failed(&e);
-                for (_, answer) in batch {
-                    let _ = answer.send(Err(e.clone()));
-                }
+                // Nothing is lost: the journal has it, and nothing more is acknowledged until this works.
+                std::thread::sleep(Duration::from_millis(200));
             }
+        }
+    }
+
+    fn sync_if_wanted(&mut self) {
+        let moved = *self.moved.borrow();
+        let durable = self.handover.durable.load(Ordering::Acquire);
+        let wanted = self.handover.wanted.load(Ordering::Acquire);
+        if wanted <= durable || moved < wanted {
+            return;
+        }
+        let done = Self::mend(&mut self.suspect, &mut self.db, &self.dir)
+            .and_then(|()| transaction(&mut self.db, true, |db| schema::put(db, "moved", moved)));
+        match done {
+            Ok(()) => {
+                self.handover.durable.store(moved, Ordering::Release);
+                self.works();
+                self.handover.changed();
+            }
+            Err(e) => self.failed(&e),
         }
     }
 
     fn probe(&mut self) {
         let at = Nanos::now().0;
-        let tried = self.mend().and_then(|()| transaction(&mut self.db, true, |db| schema::put(db, "probed", at)));
-        if tried.is_ok() && self.state.failing.swap(false, Ordering::Relaxed) {
-            tracing::info!("the store works again");
+        let done = Self::mend(&mut self.suspect, &mut self.db, &self.dir)
+            .and_then(|()| transaction(&mut self.db, true, |db| schema::put(db, "probed", at)));
+        match done {
+            Ok(()) if self.pending.is_empty() => self.works(),
+            Ok(()) => {}
+            Err(e) => self.failed(&e),
         }
     }
 
-    fn failed(&mut self, e: &StoreError) {
-        if !self.state.failing.swap(true, Ordering::Relaxed) {
-            tracing::error!(error = %e, "cannot store; answering 503 until it works again");
+    fn works(&self) {
+        let mut trouble = self.handover.trouble.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if trouble.take().is_some() {
+            tracing::info!("the database takes what is acknowledged again");
         }
+    }
+
+    /// From now on senders are told to come again; the keeper asks when it is over.
+    fn failed(&mut self, e: &StoreError) {
+        let mut trouble = self.handover.trouble.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        self.state.failing.store(true, Ordering::Relaxed);
+        if trouble.replace(e.clone()).is_none() {
+            tracing::error!(error = %e, "cannot write the database; answering 503 until it works again");
+        }
+        drop(trouble);
         self.suspect |= matches!(e, StoreError::Io(..));
     }
 
     /// After a failed fsync the kernel may have dropped pages of the log that were never written, and says so only
-    /// once. So nothing is acknowledged again before the whole log went into the database and that was synced.
-    fn mend(&mut self) -> Result<(), StoreError> {
-        if self.suspect {
-            self.db = Sqlite::create(&self.dir)?;
-            let found = self.db.checkpoint("TRUNCATE")?;
+    /// once. So nothing counts as synced again before the whole log went into the database and that was synced, and what
+    /// the journal still has was written once more.
+    fn mend(suspect: &mut bool, db: &mut Sqlite, dir: &Path) -> Result<(), StoreError> {
+        if *suspect {
+            *db = Sqlite::create(dir)?;
+            let found = db.checkpoint("TRUNCATE")?;
             if found.frames != found.done {
                 return Err(StoreError::Busy);
             }
-            self.suspect = false;
+            let moved = schema::number(db, "moved")?;
+            let left: Vec<(i64, Delivery)> = journal::read(dir)?.into_iter().filter(|(id, _)| *id <= moved).collect();
+            transaction(db, true, |db| insert(db, &left, moved))?;
+            *suspect = false;
         }
         Ok(())
     }
@@ -205,33 +242,32 @@ impl Writer {
     }
 }
 
-fn insert(db: &mut Sqlite, batch: &[Waiting]) -> Result<Vec<i64>, StoreError> {
-    transaction(db, true, |db| {
-        let mut ids = Vec::with_capacity(batch.len());
-        for (d, _) in batch {
-            let id = db.int(
-                "INSERT INTO deliveries (received_ns, kind, source, query, remote, agent, size, body)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) RETURNING id",
-                args![
-                    d.received.0,
-                    d.kind.name(),
-                    &d.source,
-                    &d.query,
-                    &d.remote,
-                    &d.agent,
-                    d.body.len() as i64,
-                    &d.body[..]
-                ],
-            )?;
-            ids.push(id.ok_or_else(|| StoreError::Database("an insert returned no id".into()))?);
-        }
-        Ok(ids)
-    })
+/// Writes deliveries under the ids that they were acknowledged with; one that is there already stays.
+pub(super) fn insert(db: &mut dyn Connection, deliveries: &[(i64, Delivery)], moved: i64) -> Result<(), StoreError> {
+    for (id, d) in deliveries {
+        db.execute(
+            "INSERT INTO deliveries (id, received_ns, kind, source, query, remote, agent, size, body)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (id) DO NOTHING",
+            args![
+                *id,
+                d.received.0,
+                d.kind.name(),
+                &d.source,
+                &d.query,
+                &d.remote,
+                &d.agent,
+                d.body.len() as i64,
+                &d.body[..]
+            ],
+        )?;
+    }
+    schema::put(db, "moved", moved)
 }
 
-/// Deliveries in one commit, and their bytes.
+/// Deliveries, or pieces of other work, in one turn.
 const BATCH: usize = 256;
-const BATCH_BYTES: usize = 8 << 20;
 /// How long indexing works at a time, and how long it waits at most under load.
 const PIECE: Duration = Duration::from_millis(4);
 const STARVED: Duration = Duration::from_millis(20);
+/// How long to wait for more while senders come first.
+const GAP: Duration = Duration::from_millis(1);
