@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # ./lab soak [MINUTES]: the running lab under its load and 20 scrapes a second of each of our services; fails when one's
 # memory or number of descriptors grows without end, or one dies.
+# ./lab soak FORM [ARGUMENTS]: a run of its own from tests/soak/.
 set -uo pipefail
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.." && pwd)
 # shellcheck source=deploy/lab/base.sh
@@ -13,7 +14,11 @@ source "$root/deploy/lab/process.sh"
 source "$root/deploy/lab/service.sh"
 set +e
 minutes=${1:-10}
-case $minutes in *[!0-9]* | '') die "soak takes minutes, not '$minutes'" "soak에는 분 단위 숫자가 필요합니다: '$minutes'" ;; esac
+if [[ $minutes =~ ^[a-z]+$ ]] && [ -x "$root/tests/soak/$minutes" ]; then
+  shift
+  exec "$root/tests/soak/$minutes" "$@"
+fi
+case $minutes in *[!0-9]* | '') die "soak takes minutes or one of: $(cd "$root/tests/soak" && echo *); not '$minutes'" "soak에는 분 단위 숫자나 다음 중 하나가 필요합니다: $(cd "$root/tests/soak" && echo *); '$minutes' 아님" ;; esac
 become_root soak "$minutes"
 running prometheus || die "the lab does not run: ./lab up" "실습실이 돌고 있지 않습니다: ./lab up"
 

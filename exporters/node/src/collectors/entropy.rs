@@ -62,7 +62,6 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(50))]
         #[test]
         fn any_bytes_are_survived(bytes: Vec<u8>) {
             let _ = collect(&bytes);

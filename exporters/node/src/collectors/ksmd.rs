@@ -131,7 +131,6 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(30))]
         #[test]
         fn any_bytes_are_survived(bytes: Vec<u8>) {
             let _ = collect(&tree(Some(&bytes)));

@@ -257,7 +257,6 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(200))]
         #[test]
         fn any_bytes_are_survived(bytes: Vec<u8>) {
             Route::parse(&bytes);

@@ -202,7 +202,6 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(50))]
         #[test]
         fn any_bytes_are_survived(bytes: Vec<u8>) {
             let _ = collect(&bytes, &["--collector.sysctl.include=fs.file-nr", "--collector.sysctl.include-info=fs.file-nr"]);

@@ -45,9 +45,13 @@ impl Process {
                 out.family(&START).sample(&[], boot as f64 + stat.start_ticks as f64 / TICKS);
             }
         }
-        if let Ok(fds) = self.sources.proc("self/fd").entries() {
-            // The listing itself held one.
-            out.family(&OPEN_FDS).sample(&[], fds.len().saturating_sub(1));
+        let fds = self.sources.proc("self/fd");
+        // Linux 6.2 and later tell how many as the folder's size; thousands are costly to list.
+        let told = fds.metadata().map(|m| m.len()).ok().filter(|n| *n > 0);
+        // A listing itself holds one.
+        let listed = || fds.entries().ok().map(|e| e.len().saturating_sub(1) as u64);
+        if let Some(open) = told.or_else(listed) {
+            out.family(&OPEN_FDS).sample(&[], open);
         }
         let limit = |resource| rustix::process::getrlimit(resource).current.unwrap_or(u64::MAX);
         out.family(&MAX_FDS).sample(&[], limit(rustix::process::Resource::Nofile));

@@ -214,7 +214,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(200) })]
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
         #[test]
         fn any_float_is_laid_out_as_go_does(bits in any::<u64>(), near in -1e7..1e7f64, small in -1e-3..1e-3f64) {
             for f in [f64::from_bits(bits), near, small, near.trunc(), (near * 100.0).round() / 100.0] {

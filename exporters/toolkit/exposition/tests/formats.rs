@@ -299,7 +299,7 @@ fn filled(families: &[(String, String, Kind, Vec<Series>)]) -> Page {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(200) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn what_is_written_is_read(families in vec(family(), 0..5)) {

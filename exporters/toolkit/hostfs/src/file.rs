@@ -106,6 +106,11 @@ impl<'s> File<'s> {
         Entries::read_folders(fd.as_fd()).map_err(|e| ReadError::new("list", &self.path, e))
     }
 
+    /// Opens a folder, to look at what is in it.
+    pub fn open_folder(&self) -> Result<crate::Folder, ReadError> {
+        crate::Folder::open(&self.path)
+    }
+
     /// Where a link points, as text of the link.
     pub fn read_link(&self) -> Result<PathBuf, ReadError> {
         std::fs::read_link(&self.path).map_err(|e| ReadError::new("read link", &self.path, e))
@@ -145,7 +150,24 @@ pub(crate) enum End {
     Empty,
     /// A sysfs attribute is rendered at once: a short read is the end, which saves a system call.
     Short,
+    /// Records shorter than [`RECORD`]: what ends well before a page has ended, for the kernel had room for one more. A
+    /// second read would have it render all of them anew.
+    Records,
 }
+
+impl End {
+    /// Whether `read` bytes from the start, with room for more, are all there are.
+    fn is_all(self, read: usize) -> bool {
+        match self {
+            Self::Empty => false,
+            Self::Short => true,
+            Self::Records => read + RECORD <= FIRST,
+        }
+    }
+}
+
+/// The longest record of a file that is read by [`End::Records`].
+const RECORD: usize = 512;
 
 /// Reads from offset 0 to the end.
 pub(crate) fn read_all(fd: BorrowedFd<'_>, end: End, bytes: &mut Vec<u8>) -> rustix::io::Result<()> {
@@ -161,7 +183,7 @@ pub(crate) fn read_all(fd: BorrowedFd<'_>, end: End, bytes: &mut Vec<u8>) -> rus
             Err(rustix::io::Errno::SPIPE) => rustix::io::read(fd, rustix::buffer::spare_capacity(bytes))?,
             Err(e) => return Err(e),
         };
-        if n == 0 || (end == End::Short && n < free) {
+        if n == 0 || (n < free && end.is_all(at as usize + n)) {
             return Ok(());
         }
         if bytes.len() > LARGEST {

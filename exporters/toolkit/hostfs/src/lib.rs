@@ -16,7 +16,7 @@ mod shared;
 mod sources;
 mod usage;
 
-pub use dir::Entries;
+pub use dir::{Entries, Folder, FolderStat};
 pub use error::ReadError;
 pub use file::{Buf, File};
 pub use kept::KeptFile;

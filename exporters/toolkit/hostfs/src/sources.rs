@@ -86,6 +86,10 @@ impl Sources {
     pub fn proc(&self, rel: impl AsRef<Path>) -> File<'_> {
         File::new(self, self.roots.proc.join(rel), End::Empty)
     }
+    /// A file below procfs with records shorter than 512 bytes each, such as `net/dev`: a small one takes one read.
+    pub fn proc_records(&self, rel: impl AsRef<Path>) -> File<'_> {
+        File::new(self, self.roots.proc.join(rel), End::Records)
+    }
     /// A file below sysfs.
     pub fn sys(&self, rel: impl AsRef<Path>) -> File<'_> {
         File::new(self, self.roots.sys.join(rel), End::Short)
@@ -107,6 +111,10 @@ impl Sources {
     /// A file below procfs that is read at each scrape: its descriptor stays open.
     pub fn kept_proc(&self, rel: impl AsRef<Path>) -> KeptFile {
         KeptFile::new(self.roots.proc.join(rel), End::Empty, Arc::clone(&self.budget))
+    }
+    /// The same of a file with records shorter than 512 bytes each: a small one takes one read.
+    pub fn kept_proc_records(&self, rel: impl AsRef<Path>) -> KeptFile {
+        KeptFile::new(self.roots.proc.join(rel), End::Records, Arc::clone(&self.budget))
     }
     /// A file below sysfs that is read at each scrape: its descriptor stays open.
     pub fn kept_sys(&self, rel: impl AsRef<Path>) -> KeptFile {

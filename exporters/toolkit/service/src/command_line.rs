@@ -369,7 +369,6 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(200))]
         #[test]
         fn any_line_is_answered(
             args in proptest::collection::vec(

@@ -131,7 +131,6 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(200))]
         #[test]
         fn any_text_is_answered(text in ".{0,40}") {
             let _ = parse_nanos(&text);

@@ -104,7 +104,6 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(200))]
         #[test]
         fn where_it_sends_is_clean(path in "[/.%a-f0-9é]{0,24}") {
             if let Seen::Redirect(to) = see(&path) {

@@ -56,8 +56,7 @@ async fn paths_are_answered_as_the_mux_answers_them() {
 async fn an_app_that_takes_bodies_serves_the_clean_path_in_place() {
     let served = serve(app().without_redirects(), Limits::default()).await;
     for path in ["//echo", "/./echo", "/a/../echo", "/%2e/echo", "///echo?x=1"] {
-        let request =
-            format!("POST {path} HTTP/1.1\r\nHost: t\r\nContent-Length: 4\r\nConnection: close\r\n\r\nbody");
+        let request = format!("POST {path} HTTP/1.1\r\nHost: t\r\nContent-Length: 4\r\nConnection: close\r\n\r\nbody");
         let answer = served.talk(request.as_bytes()).await;
         assert_eq!((status(&answer), body(&answer)), ("200", "body"), "{path}");
     }

@@ -113,7 +113,6 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(200))]
         #[test]
         fn any_bytes_make_a_valid_name(bytes: Vec<u8>) {
             let (name, _) = name_and_help(&bytes);

@@ -250,7 +250,6 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(200))]
         #[test]
         fn any_bytes_are_survived(stats: Vec<u8>, info: Vec<u8>) {
             emit(&[&b"device x mounted on y with fstype nfs statvers=1.1\n"[..], &stats].concat(), &info, &mut Part::new());

@@ -182,7 +182,6 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(200))]
         #[test]
         fn any_bytes_are_survived(bytes: Vec<u8>, nonce: u64, sent: i64, answered: i64) {
             if let Some(packet) = Packet::parse(&bytes) {

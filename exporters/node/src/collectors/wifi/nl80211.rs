@@ -197,7 +197,6 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(200))]
         #[test]
         fn any_bytes_are_survived(bytes: Vec<u8>) {
             parse_interface(&bytes);

@@ -180,7 +180,6 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(200))]
         #[test]
         fn a_value_is_one_word_of_one_line(text in any::<String>()) {
             let out = quoted(&text);

@@ -197,7 +197,6 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(200))]
         #[test]
         fn any_text_is_answered(text in any::<String>()) {
             let _ = File::parse(&text);

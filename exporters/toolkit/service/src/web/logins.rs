@@ -304,7 +304,6 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(200))]
         #[test]
         fn what_is_encoded_is_decoded(user in "[^:]{0,9}", password in ".{0,9}") {
             let read = credentials(&basic(&user, &password));
