@@ -1,7 +1,5 @@
 //! Why a source has no numbers.
 
-use std::time::Duration;
-
 /// One run of a source that failed. Its text goes to the log and holds no secret.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Fault {
@@ -18,8 +16,8 @@ pub(crate) enum Fault {
     #[error("{0}")]
     Limit(String),
     /// No answer in time.
-    #[error("no answer within {:.1} s", .0.as_secs_f64())]
-    Timeout(Duration),
+    #[error("no answer in time")]
+    Timeout,
 }
 
 impl Fault {
@@ -33,7 +31,7 @@ impl Fault {
             Self::Answer(_) => 1,
             Self::Parse(_) => 2,
             Self::Limit(_) => 3,
-            Self::Timeout(_) => 4,
+            Self::Timeout => 4,
         }
     }
 }

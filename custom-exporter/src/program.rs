@@ -285,4 +285,4 @@ const RELOAD_TIME: Desc = Desc::gauge(
     "When a good configuration was last read, in seconds since 1970",
 );
 /// What is left of a scrape's time once the sources had theirs.
-const MARGIN: Duration = Duration::from_millis(150);
+const MARGIN: Duration = Duration::from_millis(250);

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::process::{Child, Command};
 
-/// The running commands of this process.
+/// The children of this process that may live.
 #[derive(Debug)]
 pub(crate) struct Children {
     running: Mutex<HashSet<Pid>>,
@@ -31,7 +31,9 @@ pub(crate) struct Group(Pid);
 impl Children {
     pub(crate) fn new() -> io::Result<Self> {
         rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
-        Ok(Self { running: Mutex::default() })
+        // What is there already came with the process (`helper & exec custom-exporter`) and is no orphan of ours.
+        let before = children_of(rustix::process::getpid());
+        Ok(Self { running: Mutex::new(before.into_iter().collect()) })
     }
 
     /// Starts a command in a group of its own.
@@ -45,15 +47,15 @@ impl Children {
         Ok(Running { process, group: Group(pid) })
     }
 
-    /// Kills a command's group and all orphans.
+    /// Kills all that a command has left behind, itself having been waited for.
     pub(crate) async fn end(self: &Arc<Self>, group: Group) {
-        // No such group: all of it has ended.
-        let _ = kill_process_group(group.0, Signal::KILL);
         for _ in 0..ROUNDS {
             let children = Arc::clone(self);
+            // No such group: all of it has ended. One that is still ending may have children that are not ours yet.
+            let grouped = kill_process_group(group.0, Signal::KILL).is_ok();
             // Reading /proc takes a few milliseconds on a machine with many processes.
             let found = tokio::task::spawn_blocking(move || children.kill_orphans()).await;
-            if found.is_ok_and(|found| found == 0) {
+            if !grouped && found.is_ok_and(|found| found == 0) {
                 return;
             }
             // Their own children become ours once they have ended.
@@ -62,9 +64,13 @@ impl Children {
         tracing::warn!("a command has left processes behind that do not end");
     }
 
-    /// Waits for the end of a command that was killed; from then on its process id is another's.
-    pub(crate) async fn forget(&self, mut child: Running) {
-        let _ = child.process.wait().await;
+    /// Ends a command with all that it started; from then on its process id is another's.
+    pub(crate) async fn bury(self: &Arc<Self>, mut child: Running) {
+        if child.process.id().is_some() {
+            let _ = kill_process_group(child.group.0, Signal::KILL);
+            let _ = child.process.wait().await;
+            self.end(child.group).await;
+        }
         self.running().remove(&child.group.0);
     }
 

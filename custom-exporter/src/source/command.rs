@@ -21,25 +21,22 @@ pub(crate) struct Command {
 }
 
 impl Command {
-    /// What it writes to its standard output.
+    /// What it writes to its standard output. The process is put into `left`, where it is still to be buried.
     pub(crate) async fn ask(
         &self,
         children: &Arc<Children>,
         deadline: Instant,
         max_bytes: usize,
+        left: &mut Option<Running>,
     ) -> Result<Vec<u8>, Fault> {
-        let began = Instant::now();
         let (program, arguments) = self.run.split_first().ok_or_else(|| Fault::Connect("run: is empty".to_owned()))?;
         let mut command = tokio::process::Command::new(program);
         command.args(arguments).env_clear().env("PATH", PATH).envs(&self.env).current_dir("/");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = children.start(&mut command).map_err(|e| Fault::Connect(format!("{program}: {e}")))?;
-        let result = timeout_at(deadline, finish(&mut child, children, max_bytes)).await;
-        if !matches!(result, Ok(Ok(_))) {
-            children.end(child.group).await;
-        }
-        children.forget(child).await;
-        let (stdout, stderr, status) = result.map_err(|_| Fault::Timeout(began.elapsed()))??;
+        let child = children.start(&mut command).map_err(|e| Fault::Connect(format!("{program}: {e}")))?;
+        let child = left.insert(child);
+        let result = timeout_at(deadline, finish(child, children, max_bytes)).await;
+        let (stdout, stderr, status) = result.map_err(|_| Fault::Timeout)??;
         if !status.success() {
             let stderr = String::from_utf8_lossy(&stderr);
             let said: String = stderr.trim().lines().next().unwrap_or_default().chars().take(200).collect();

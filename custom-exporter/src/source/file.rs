@@ -1,39 +1,32 @@
 //! A file, read anew each time: a counter of a batch job, a pseudo-file of the kernel.
 
+use super::Thread;
 use crate::fault::Fault;
 use serde::Deserialize;
 use std::io::Read as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 /// `file: {path: …}`
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct File {
     path: PathBuf,
-    /// Held while it is read: a file system that hangs takes one thread, not one a scrape.
-    #[serde(skip)]
-    reading: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl File {
-    pub(crate) async fn ask(&self, deadline: Instant, max_bytes: usize) -> Result<Vec<u8>, Fault> {
-        let began = Instant::now();
-        let reading = Arc::clone(&self.reading).try_lock_owned();
-        let reading = reading.map_err(|_| Fault::Connect("an earlier read still hangs".to_owned()))?;
+    pub(crate) async fn ask(&self, thread: &Thread, deadline: Instant, max_bytes: usize) -> Result<Vec<u8>, Fault> {
         let path = self.path.clone();
-        let read = tokio::task::spawn_blocking(move || {
-            let result = read(&path, max_bytes);
-            drop(reading);
-            result
-        });
-        match timeout_at(deadline, read).await {
-            Ok(done) => done.unwrap_or_else(|e| Err(Fault::Parse(format!("panicked: {e}")))),
-            Err(_) => Err(Fault::Timeout(began.elapsed())),
-        }
+        thread.run(deadline, move || read(&path, max_bytes)).await
     }
+}
+
+/// A secret in a file of its own, without the line's end.
+pub(super) fn secret(path: &Path) -> Result<String, Fault> {
+    let text = String::from_utf8(read(path, 64 << 10)?);
+    let text = text.map_err(|_| Fault::Connect(format!("{}: is not UTF-8", path.display())))?;
+    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
 }
 
 fn read(path: &Path, max_bytes: usize) -> Result<Vec<u8>, Fault> {

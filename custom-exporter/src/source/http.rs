@@ -1,5 +1,6 @@
 //! An HTTP GET, most often for JSON.
 
+use super::{Thread, file};
 use crate::fault::Fault;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use bytes::Bytes;
@@ -62,19 +63,11 @@ impl HttpText {
 }
 
 impl Http {
-    pub(crate) async fn ask(&self, deadline: Instant) -> Result<Vec<u8>, Fault> {
-        let mut headers = self.headers.clone();
-        for (name, path) in &self.header_files {
-            let wrong = |what: &str| Fault::Connect(format!("header_files: {}: {what}", path.display()));
-            let text = std::fs::read_to_string(path).map_err(|e| wrong(&e.to_string()))?;
-            let mut value = HeaderValue::from_str(text.trim_end()).map_err(|_| wrong("cannot be sent"))?;
-            value.set_sensitive(true);
-            headers.insert(name, value);
-        }
-        let began = Instant::now();
+    pub(crate) async fn ask(&self, thread: &Thread, deadline: Instant) -> Result<Vec<u8>, Fault> {
+        let headers = self.all_headers(thread, deadline).await?;
         let asked = self.client.send(Method::GET, &self.url, headers, Bytes::new(), deadline.into_std()).await;
         let reply = asked.map_err(|e| match e {
-            ClientError::Timeout { .. } => Fault::Timeout(began.elapsed()),
+            ClientError::Timeout { .. } => Fault::Timeout,
             ClientError::TooLarge { .. } => Fault::Limit(e.to_string()),
             _ => Fault::Connect(e.to_string()),
         })?;
@@ -82,5 +75,24 @@ impl Http {
             return Err(Fault::Answer(format!("{}: status {}", without_credentials(&self.url), reply.status)));
         }
         Ok(reply.body.into())
+    }
+
+    /// With those whose values stand in files.
+    async fn all_headers(&self, thread: &Thread, deadline: Instant) -> Result<HeaderMap, Fault> {
+        let mut headers = self.headers.clone();
+        if self.header_files.is_empty() {
+            return Ok(headers);
+        }
+        let files = self.header_files.clone();
+        let read = move || {
+            for (name, path) in files {
+                let wrong = |_| Fault::Connect(format!("header_files: what {} holds cannot be sent", path.display()));
+                let mut value = HeaderValue::from_str(&file::secret(&path)?).map_err(wrong)?;
+                value.set_sensitive(true);
+                headers.insert(name, value);
+            }
+            Ok(headers)
+        };
+        thread.run(deadline, read).await
     }
 }

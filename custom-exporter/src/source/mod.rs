@@ -7,6 +7,7 @@ mod http;
 mod sql;
 
 pub(crate) use children::Children;
+use children::Running;
 pub(crate) use command::Command;
 pub(crate) use file::File;
 pub(crate) use http::{Http, HttpText};
@@ -52,6 +53,8 @@ pub(crate) struct Source {
     children: Arc<Children>,
     /// Held by the run under way: there is never more than one.
     turn: Arc<tokio::sync::Mutex<()>>,
+    /// Its thread, for what cannot wait in other ways.
+    thread: Thread,
     state: Mutex<State>,
 }
 
@@ -81,7 +84,7 @@ impl Source {
         let before = before.map(Self::state);
         let (success, errors) = before.map_or((None, [0; _]), |b| (b.success, b.errors));
         let state = Mutex::new(State { success, errors, ..State::default() });
-        Arc::new(Self { spec, children, turn: Arc::default(), state })
+        Arc::new(Self { spec, children, turn: Arc::default(), thread: Thread::default(), state })
     }
 
     /// Makes the numbers new, unless they are new enough. Whoever comes while a run is under way waits for that one.
@@ -97,36 +100,41 @@ impl Source {
         // A task of its own: a scraper that hangs up does not leave a run half done.
         let run = tokio::spawn(async move {
             let began = Instant::now();
-            let result = source.run(deadline).await;
-            source.finish(result, began);
+            let mut left = None;
+            let result = source.run(deadline, &mut left).await;
+            source.finish(result, began, deadline);
+            // Nobody waits for the end of what was cut off, but for the next run.
+            if let Some(child) = left {
+                source.children.bury(child).await;
+            }
             drop(turn);
         });
-        drop(timeout_at(deadline + GRACE, run).await);
+        drop(timeout_at(deadline + 2 * GRACE, run).await);
     }
 
-    async fn run(self: &Arc<Self>, deadline: Instant) -> Result<Part, Fault> {
+    async fn run(self: &Arc<Self>, deadline: Instant, left: &mut Option<Running>) -> Result<Part, Fault> {
         let spec = &self.spec;
         let bytes = match &spec.ask {
             Ask::Sql(sql) => {
-                let answer = Answer::Table(sql.ask(deadline, spec.max_rows, spec.max_bytes).await?);
+                let answer = Answer::Table(sql.ask(&self.thread, deadline, spec.max_rows, spec.max_bytes).await?);
                 let mut part = Part::new();
                 return emit(&answer, &spec.metrics, spec.max_rows, &mut part).map(|()| part);
             }
-            Ask::Http(http) => http.ask(deadline).await?,
-            Ask::Command(command) => command.ask(&self.children, deadline, spec.max_bytes).await?,
-            Ask::File(file) => file.ask(deadline, spec.max_bytes).await?,
+            Ask::Http(http) => http.ask(&self.thread, deadline).await?,
+            Ask::Command(command) => command.ask(&self.children, deadline, spec.max_bytes, left).await?,
+            Ask::File(file) => file.ask(&self.thread, deadline, spec.max_bytes).await?,
         };
         // Megabytes take their time to be read: not on the thread that serves.
         let source = Arc::clone(self);
-        let read = tokio::task::spawn_blocking(move || {
+        let read = move || {
             let mut part = Part::new();
             let answer = source.spec.format.read(&bytes)?;
             emit(&answer, &source.spec.metrics, source.spec.max_rows, &mut part).map(|()| part)
-        });
-        read.await.unwrap_or_else(|e| Err(Fault::Parse(format!("panicked: {e}"))))
+        };
+        self.thread.run(deadline + GRACE, read).await
     }
 
-    fn finish(&self, result: Result<Part, Fault>, began: Instant) {
+    fn finish(&self, result: Result<Part, Fault>, began: Instant, deadline: Instant) {
         let mut state = self.state();
         let before = state.last.as_ref().and_then(|last| last.error.as_ref()).map(|(reason, _)| *reason);
         let (name, took) = (&self.spec.name, began.elapsed());
@@ -142,7 +150,10 @@ impl Source {
             Err(fault) => {
                 state.part.clear();
                 state.errors[fault.reason()] += 1;
-                let (reason, text) = (Fault::REASONS[fault.reason()], fault.to_string());
+                let (reason, mut text) = (Fault::REASONS[fault.reason()], fault.to_string());
+                if matches!(fault, Fault::Timeout) {
+                    text = format!("no answer within {:.1} s", (deadline - began).as_secs_f64());
+                }
                 // An error is told once, not once a scrape; the landing page has its newest words.
                 if before != Some(reason) {
                     tracing::error!(name, reason, err = text, "source failed");
@@ -179,6 +190,30 @@ impl Source {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Work that blocks, one piece at a time: a file system that hangs takes one thread of ours, not one a scrape.
+#[derive(Debug, Default)]
+pub(crate) struct Thread(Arc<tokio::sync::Mutex<()>>);
+
+impl Thread {
+    async fn run<T, F>(&self, deadline: Instant, work: F) -> Result<T, Fault>
+    where
+        T: Send + 'static,
+        F: FnOnce() -> Result<T, Fault> + Send + 'static,
+    {
+        let held = Arc::clone(&self.0).try_lock_owned();
+        let held = held.map_err(|_| Fault::Connect("an earlier run still hangs".to_owned()))?;
+        let work = tokio::task::spawn_blocking(move || {
+            let result = work();
+            drop(held);
+            result
+        });
+        match timeout_at(deadline, work).await {
+            Ok(done) => done.unwrap_or_else(|e| Err(Fault::Parse(format!("panicked: {e}")))),
+            Err(_) => Err(Fault::Timeout),
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! A statement on MySQL or MariaDB.
 
+use super::{GRACE, Thread, file};
 use crate::fault::Fault;
 use crate::table::Table;
 use mysql_async::prelude::Queryable as _;
@@ -52,40 +53,39 @@ pub(crate) struct Sql {
 
 impl Sql {
     /// Connects, asks and leaves. A connection a run is cheap beside the statement, and never stale.
-    pub(crate) async fn ask(&self, deadline: Instant, max_rows: usize, max_bytes: usize) -> Result<Table, Fault> {
+    pub(crate) async fn ask(
+        &self,
+        thread: &Thread,
+        deadline: Instant,
+        max_rows: usize,
+        max_bytes: usize,
+    ) -> Result<Table, Fault> {
         let sql = self.clone();
-        let opts = sql.opts(max_bytes)?;
-        // A thread and a runtime of its own: where the server hangs, the driver would wait for the rest of its answer
-        // for ever. Here it goes down with the runtime.
-        let asked = tokio::task::spawn_blocking(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            let runtime = runtime.map_err(|e| Fault::Connect(format!("async runtime: {e}")))?;
-            let result = runtime.block_on(sql.talk(opts, deadline, max_rows, max_bytes));
-            runtime.shutdown_background();
-            result
-        });
-        asked.await.unwrap_or_else(|e| Err(Fault::Parse(format!("panicked: {e}"))))
+        let work = move || {
+            let opts = sql.opts(max_bytes)?;
+            on_own_runtime(sql.talk(opts, deadline, max_rows, max_bytes))?
+        };
+        thread.run(deadline + GRACE, work).await
     }
 
     async fn talk(&self, opts: Opts, deadline: Instant, max_rows: usize, max_bytes: usize) -> Result<Table, Fault> {
-        let began = Instant::now();
         let mut conn = match timeout_at(deadline, Conn::new(opts.clone())).await {
             Ok(connected) => connected.map_err(|e| Fault::Connect(said(&e)))?,
-            Err(_) => return Err(Fault::Timeout(began.elapsed())),
+            Err(_) => return Err(Fault::Timeout),
         };
         let id = conn.id();
         let asked = timeout_at(deadline, self.query(&mut conn, deadline, max_rows, max_bytes)).await;
         let Ok(result) = asked else {
-            // The server's own limit has not ended it (MySQL ends only SELECT): end it from another connection.
-            drop(conn);
-            let kill = async { Conn::new(opts).await?.query_drop(format!("KILL {id}")).await };
-            drop(timeout(LEAVE, kill).await);
-            return Err(Fault::Timeout(began.elapsed()));
+            // The server's own limit has not ended it (MySQL ends only SELECT): another connection does, without anybody
+            // waiting for it.
+            let kill = async move { Conn::new(opts).await?.query_drop(format!("KILL {id}")).await };
+            drop(std::thread::Builder::new().spawn(|| drop(on_own_runtime(timeout(LEAVE, kill)))));
+            return Err(Fault::Timeout);
         };
         if result.is_ok() {
-            drop(timeout(LEAVE, conn.disconnect()).await);
+            drop(timeout(LEAVE.min(deadline - Instant::now()), conn.disconnect()).await);
         }
-        result.map_err(|e| e.into_fault(began))
+        result.map_err(QueryError::into_fault)
     }
 
     async fn query(
@@ -154,12 +154,22 @@ impl Sql {
     }
 }
 
+/// Where a server hangs, the driver would wait in its runtime for the rest of an answer for ever: it has a runtime that ends
+/// with the talk.
+fn on_own_runtime<T>(talk: impl Future<Output = T>) -> Result<T, Fault> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|e| Fault::Connect(format!("async runtime: {e}")))?;
+    let result = runtime.block_on(talk);
+    // Without waiting: a name that is being looked up takes its time.
+    runtime.shutdown_background();
+    Ok(result)
+}
+
 impl Server {
     fn password(&self) -> Result<Option<String>, Fault> {
         let wrong = |what: String| Fault::Connect(format!("password of {}: {what}", self.user));
         if let Some(path) = &self.password_file {
-            let text = std::fs::read_to_string(path).map_err(|e| wrong(format!("{}: {e}", path.display())))?;
-            return Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned()));
+            return file::secret(path).map(Some).map_err(|e| wrong(e.to_string()));
         }
         let Some(name) = &self.password_env else { return Ok(None) };
         std::env::var(name).map(Some).map_err(|_| wrong(format!("no environment variable {name}")))
@@ -197,11 +207,11 @@ impl From<Error> for QueryError {
 }
 
 impl QueryError {
-    fn into_fault(self, began: Instant) -> Fault {
+    fn into_fault(self) -> Fault {
         match self {
             Self::Limit(text) => Fault::Limit(text),
             Self::NoRows => Fault::Answer("the statement gives no rows".to_owned()),
-            Self::Driver(Error::Server(e)) if TOO_LONG.contains(&e.code) => Fault::Timeout(began.elapsed()),
+            Self::Driver(Error::Server(e)) if TOO_LONG.contains(&e.code) => Fault::Timeout,
             Self::Driver(e @ Error::Server(_)) => Fault::Answer(said(&e)),
             Self::Driver(e) => match said(&e) {
                 // A row beyond what `opts` allows; the driver has no error of its own for it.

@@ -79,7 +79,7 @@ sources:
 
 #[test]
 fn harm_costs_its_own_metric_only() {
-    let mark = "86399.25";
+    let mark = &format!("86399.{}", std::process::id());
     let yaml = r#"
 sources:
 - name: good
@@ -129,8 +129,32 @@ sources:
 }
 
 #[test]
+fn what_came_with_the_process_lives() {
+    // As entrypoints of images do: something beside, then the exporter in the shell's place.
+    let mark = &format!("86397.{}", std::process::id());
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "sources: [{name: s, command: {run: [echo, '1']}, metrics: [{name: m}]}]").unwrap();
+    let port = tests::free_port();
+    let mut command = std::process::Command::new("sh");
+    command.args([
+        "-c",
+        "timeout 60 sleep $1 & exec $2 --web.listen-address=127.0.0.1:$3 --config.file=$4",
+        "sh",
+        mark,
+    ]);
+    command.arg(tests::binary("custom-exporter")).arg(port.to_string()).arg(file.path());
+    let service = tests::Service::start(command, port);
+    let exporter = Exporter { service, file };
+    assert!(exporter.page().up("s"));
+    assert!(processes_with(&format!("sleep {mark}")) >= 2, "timeout and sleep");
+    let pid = std::process::Command::new("pgrep").args(["-f", &format!("^timeout 60 sleep {mark}")]).output().unwrap();
+    let pid: i32 = String::from_utf8_lossy(&pid.stdout).trim().parse().unwrap();
+    rustix::process::kill_process(rustix::process::Pid::from_raw(pid).unwrap(), rustix::process::Signal::TERM).unwrap();
+}
+
+#[test]
 fn nothing_outlives_the_exporter() {
-    let mark = "86398.25";
+    let mark = &format!("86398.{}", std::process::id());
     let yaml = "sources: [{name: s, command: {run: [sh, -c, 'sleep MARK | sleep MARK']}, interval: 1h, timeout: 1h, \
                 metrics: [{name: m}]}]";
     let mut exporter = Exporter::start(&yaml.replace("MARK", mark));

@@ -105,8 +105,15 @@ fn harm(server: &Server) {
     ] {
         yaml.push_str(&source(name, query));
     }
+    // A password file that nobody ever writes to must not hold the others up.
+    let pipe = password.path().with_extension("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    yaml.push_str(&source("pipe", "SELECT 1 AS n").replace("server: db", "server: piped"));
+    let piped =
+        format!("servers: {{piped: {{address: '127.0.0.1:1', user: u, password_file: {}}}, db:", pipe.display());
+    yaml = yaml.replace("servers: {db:", &piped);
     yaml.push_str(&source("away", "SELECT 1 AS n").replace("server: db", "server: away"));
-    yaml = yaml.replace("servers: {db:", "servers: {away: {address: '127.0.0.1:1', user: u}, db:");
+    yaml = yaml.replace("servers: {piped:", "servers: {away: {address: '127.0.0.1:1', user: u}, piped:");
     let exporter = Exporter::start(&yaml);
     let began = Instant::now();
     let page = exporter.page();
@@ -123,10 +130,12 @@ fn harm(server: &Server) {
         ("write", "answer"),
         ("table", "answer"),
         ("away", "connect"),
+        ("pipe", "connect"),
     ] {
         assert_eq!(page.errors(name, reason), 1, "{kind:?} {name}: {log}");
     }
     // MariaDB interrupts it at its own limit, MySQL has none for it and is told to.
+    std::fs::remove_file(&pipe).unwrap();
     assert!(!page.up("sleep"), "{kind:?}: {log}");
     assert!(!log.contains(PASSWORD), "{log}");
     assert_eq!(server.sql("SELECT COUNT(*) FROM wordpress.wp_users").trim(), "3", "nothing was written");
