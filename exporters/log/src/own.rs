@@ -102,6 +102,24 @@ fn seconds(millis: &AtomicU64) -> f64 {
     millis.load(Ordering::Relaxed) as f64 / 1000.0
 }
 
+/// `grok_exporter_build_info`, for dashboards that show it.
+pub(crate) fn emit_build(version: service::Version, out: &mut Part) {
+    let platform = service::Version::platform();
+    let help = "A metric with a constant '1' value labeled by version, builddate, branch, revision, goversion, and \
+                platform on which grok_exporter was built.";
+    out.family_named("grok_exporter_build_info", help, Kind::Gauge).sample(
+        &[
+            ("branch", version.branch.as_bytes()),
+            ("builddate", b""),
+            ("goversion", b""),
+            ("platform", platform.as_bytes()),
+            ("revision", version.revision.as_bytes()),
+            ("version", version.version.as_bytes()),
+        ],
+        1_u64,
+    );
+}
+
 /// What the engine's thread knows.
 pub(crate) fn emit_worker(worker: &mut Worker, open: &Open, form: Form, out: &mut Part) {
     worker.engine.emit_own(form.prefix(), out);

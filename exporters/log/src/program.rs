@@ -104,7 +104,7 @@ pub(crate) fn build(setup: &Setup) -> Result<Served, StartError> {
     let mut started = Inputs::new(feed.clone(), positions.before, positions.cursors).map_err(start)?;
     started.apply(inputs).map_err(wrong)?;
 
-    let running = Running::new(path.clone(), telemetry_path, feed, form, started, goes_on);
+    let running = Running::new(path.clone(), telemetry_path, feed, (form, setup.version), started, goes_on);
     reload_on_hangup(&running)?;
     let mut served = Served::new(Arc::clone(&running) as Arc<_>);
     served.routes = running.router();

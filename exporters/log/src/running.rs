@@ -12,6 +12,7 @@ use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, get};
 use exporter::{Answer, Part, Refused, Scrape, Scraper};
+use service::Version;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,7 +25,8 @@ pub(crate) struct Running {
     /// The path of the metrics page: no input may have it.
     pub(crate) telemetry_path: String,
     pub(crate) feed: Feed,
-    pub(crate) form: Mutex<Form>,
+    form: Mutex<Form>,
+    version: Version,
     inputs: Mutex<Inputs>,
     routes: Arc<Routes>,
     tallies: Arc<Tallies>,
@@ -41,7 +43,7 @@ impl Running {
         config: PathBuf,
         telemetry_path: &str,
         feed: Feed,
-        form: Form,
+        (form, version): (Form, Version),
         inputs: Inputs,
         goes_on: bool,
     ) -> Arc<Self> {
@@ -50,6 +52,7 @@ impl Running {
             telemetry_path: telemetry_path.to_owned(),
             feed,
             form: Mutex::new(form),
+            version,
             routes: inputs.routes(),
             tallies: inputs.tallies(),
             open: inputs.open_files(),
@@ -184,6 +187,9 @@ impl Running {
         let asked = tokio::time::timeout_at(scrape.deadline.into(), asked).await.map_err(|_| late())?;
         let mut parts = asked.ok_or_else(|| Refused { status: 503, text: "stopping".into() })?;
         let mut part = Part::new();
+        if form == Form::GrokExporter {
+            own::emit_build(self.version, &mut part);
+        }
         self.reloads.emit(&mut part);
         own::emit_inputs(&self.tallies, &mut part);
         parts.push(part);

@@ -60,11 +60,6 @@ impl Glob {
         &self.text
     }
 
-    /// Whether a wildcard stands in a folder's name.
-    pub(crate) fn wild_folder(&self) -> bool {
-        self.parts.split_last().is_some_and(|(_, folders)| folders.iter().any(|p| matches!(p, Part::Wild(_))))
-    }
-
     /// Whether a whole path matches.
     pub(crate) fn matches(&self, path: &str) -> bool {
         let mut names = path.split('/').filter(|p| !p.is_empty() && *p != ".");
@@ -303,7 +298,7 @@ mod tests {
         let found = glob.expand();
         assert_eq!(found.files, [root.join("c1/a-json.log"), root.join("c2/b-json.log")].into());
         assert_eq!(found.folders, [root.to_owned(), root.join("c1"), root.join("c2")].into());
-        assert!(!found.missing && glob.wild_folder());
+        assert!(!found.missing);
         let missing = Glob::parse(&format!("{}/not/there.log", root.display())).unwrap().expand();
         assert_eq!((missing.files.len(), missing.missing), (0, true));
         assert_eq!(missing.folders, [root.to_owned()].into());

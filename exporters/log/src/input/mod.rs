@@ -18,6 +18,4 @@ mod syslog;
 
 pub(crate) use http::Routes;
 pub(crate) use running::{Inputs, Tallies};
-pub(crate) use settings::{
-    FileFormat, Files, Http, HttpFormat, Journal, Lumberjack, Multiline, Settings, Side, Stdin, Syslog, Tls,
-};
+pub(crate) use settings::{FileFormat, Files, Http, HttpFormat, Journal, Multiline, Settings, Side, Stdin, Tls};

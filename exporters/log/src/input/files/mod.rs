@@ -7,7 +7,9 @@ mod tail;
 mod thread;
 mod watch;
 
-pub(crate) use mark::{Identity, Mark};
+#[cfg(test)]
+pub(crate) use mark::Identity;
+pub(crate) use mark::Mark;
 
 use super::Files;
 use super::batch::{Counters, Feed, Source};

@@ -4,7 +4,7 @@ use super::mark::{Identity, Mark};
 use std::collections::HashSet;
 use std::fs::{File, Metadata};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 /// A file that holds lines nobody has read.
 #[derive(Debug)]
@@ -48,6 +48,7 @@ pub(super) fn content(path: &Path, mark: &Mark, held: &HashSet<Identity>) -> Opt
 /// Files that came to `path` and were rotated away again since `since`, oldest first.
 pub(super) fn unseen(path: &Path, since: SystemTime, held: &HashSet<Identity>) -> Vec<Remains> {
     let mut found = Vec::new();
+    let since = since.checked_sub(SLACK).unwrap_or(since);
     for (sibling, meta) in siblings(path) {
         let Ok(changed) = meta.modified() else { continue };
         if changed <= since || held.contains(&Identity::of(&meta)) || sibling == path || !is_rotated(path, &sibling) {
@@ -90,6 +91,9 @@ fn is_packed(path: &Path) -> bool {
 
 /// From so many bytes on, beginning and end of what was read say that it is the same content.
 pub(super) const SURE: u64 = 1024;
+/// The kernel stamps files with the time of its last tick, and clocks are set. What was read before is known by its
+/// place: only files that nobody knows are meant.
+const SLACK: Duration = Duration::from_secs(2);
 
 #[cfg(test)]
 mod tests {

@@ -24,6 +24,8 @@ pub(super) struct Thread {
     open: Arc<Open>,
     caught_up: Arc<AtomicBool>,
     inputs: Vec<Input>,
+    /// It was told once what to read, if only that there is nothing.
+    configured: bool,
     tails: BTreeMap<u64, Held>,
     /// When to look for files again at the latest.
     look_at: Option<Instant>,
@@ -69,6 +71,7 @@ impl Thread {
             open,
             caught_up,
             inputs,
+            configured: false,
             tails,
             look_at: None,
             complained: HashSet::new(),
@@ -83,7 +86,7 @@ impl Thread {
                 Ok(more) => more,
                 Err(Closed) => return,
             };
-            if !more && !self.inputs.is_empty() && !self.caught_up.load(Ordering::Acquire) {
+            if !more && self.configured && !self.caught_up.load(Ordering::Acquire) {
                 super::mark_caught_up(&self.feed, &self.caught_up);
             }
             // A busy writer makes an event of each line: let them gather.
@@ -187,6 +190,7 @@ impl Thread {
             self.close(id);
         }
         self.inputs = inputs;
+        self.configured = true;
         self.complained.clear();
         for settings in fresh {
             self.begin(&settings);
@@ -249,8 +253,17 @@ impl Thread {
         }
     }
 
-    /// Looks for files of all inputs.
+    /// Looks for files of all inputs, and again where a folder was not watched before.
     fn look(&mut self) {
+        for _ in 0..MOST_LOOKS {
+            if !self.look_once() {
+                break;
+            }
+        }
+    }
+
+    /// Says whether to look again at once.
+    fn look_once(&mut self) -> bool {
         let mut folders = BTreeSet::new();
         let mut missing = false;
         let mut present: HashSet<u64> = HashSet::new();
@@ -291,15 +304,14 @@ impl Thread {
             }
         }
         // A folder that cannot be watched or is not there yet is looked for by time.
-        let watched = self.watcher.folders(folders.iter().map(PathBuf::as_path));
-        let again = if !watched {
-            POLL
-        } else if missing {
-            RETRY
-        } else {
-            LOOK
+        let watching = self.watcher.folders(folders.iter().map(PathBuf::as_path));
+        let again = match watching.all {
+            false => POLL,
+            true if missing => RETRY,
+            true => LOOK,
         };
         self.look_at = Some(now + again);
+        watching.more
     }
 
     /// Opens a path if it is a file; complains once.
@@ -516,6 +528,8 @@ const POLL: Duration = Duration::from_secs(1);
 const RETRY: Duration = Duration::from_secs(5);
 /// Everything is looked at so often, whatever the kernel has told.
 const LOOK: Duration = Duration::from_secs(30);
+/// Folders within folders that appear together are found one after the other.
+const MOST_LOOKS: usize = 8;
 /// A removed file that nobody has written to for so long is closed.
 const QUIET_REMOVED: Duration = Duration::from_secs(30);
 /// A renamed one.

@@ -55,6 +55,15 @@ pub(super) enum What {
     To(u32),
 }
 
+/// How folders are watched.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Watching {
+    /// Every one that was asked for.
+    pub(super) all: bool,
+    /// One that was not watched before: what came to it until now nobody has told.
+    pub(super) more: bool,
+}
+
 impl Watcher {
     /// Without inotify all of it is polled, which is said.
     pub(super) fn new(wake: Arc<OwnedFd>) -> Self {
@@ -96,20 +105,23 @@ impl Watcher {
         });
     }
 
-    /// Watches these folders and no others; `false` where one cannot be watched.
-    pub(super) fn folders<'p>(&mut self, wanted: impl Iterator<Item = &'p Path>) -> bool {
-        let Some(queue) = &self.folders else { return false };
+    /// Watches these folders and no others.
+    pub(super) fn folders<'p>(&mut self, wanted: impl Iterator<Item = &'p Path>) -> Watching {
+        let Some(queue) = &self.folders else { return Watching { all: false, more: false } };
         let mut now = HashMap::new();
-        let mut good = true;
+        let mut watching = Watching { all: true, more: false };
         let flags = WatchFlags::CREATE | WatchFlags::MOVED_FROM | WatchFlags::MOVED_TO | WatchFlags::DELETE;
         let flags = flags | WatchFlags::DELETE_SELF | WatchFlags::MOVE_SELF | WatchFlags::ONLYDIR;
         for folder in wanted {
             match inotify::add_watch(queue, folder, flags) {
-                Ok(watch) => drop(now.insert(watch, folder.to_owned())),
-                Err(Errno::NOENT | Errno::NOTDIR) => good = false,
+                Ok(watch) => {
+                    watching.more |= !self.by_folder.contains_key(&watch);
+                    now.insert(watch, folder.to_owned());
+                }
+                Err(Errno::NOENT | Errno::NOTDIR) => watching.all = false,
                 Err(e) => {
                     complain(e);
-                    good = false;
+                    watching.all = false;
                 }
             }
         }
@@ -117,7 +129,7 @@ impl Watcher {
             let _ = inotify::remove_watch(queue, *watch);
         }
         self.by_folder = now;
-        good
+        watching
     }
 
     /// Waits until something happens, for at most so long.

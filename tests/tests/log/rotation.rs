@@ -1,0 +1,177 @@
+//! The rotation table of the contract, row by row, and what else happens to log files.
+
+use crate::exporter::{Place, RULES, SEEN, append, open, settles, value};
+use std::io::Write as _;
+use tests::{Service, get};
+
+/// The usual exporter that has counted two lines of `app.log`.
+fn two_lines() -> (Place, Service) {
+    let place = Place::usual();
+    append(&place.log("app.log"), "line one\nline two\n");
+    let service = place.start();
+    settles(&service, SEEN, 2.0);
+    (place, service)
+}
+
+#[test]
+fn renamed_with_a_late_line() {
+    let (place, service) = two_lines();
+    let mut old = open(&place.log("app.log"));
+    std::fs::rename(place.log("app.log"), place.log("app.log.1")).unwrap();
+    append(&place.log("app.log"), "line in the new file\n");
+    old.write_all(b"line that came late\n").unwrap();
+    settles(&service, SEEN, 4.0);
+    old.write_all(b"line that came later still\n").unwrap();
+    settles(&service, SEEN, 5.0);
+    assert_eq!(value(&service, "log_exporter_files_rotated_total{input=\"file\"}"), Some(1.0));
+    assert_eq!(value(&service, "log_exporter_open_files{input=\"file\"}"), Some(2.0));
+}
+
+#[test]
+fn copied_and_truncated() {
+    let (place, service) = two_lines();
+    std::fs::copy(place.log("app.log"), place.log("app.log.1")).unwrap();
+    std::fs::File::create(place.log("app.log")).unwrap();
+    append(&place.log("app.log"), "line\n");
+    settles(&service, SEEN, 3.0);
+    assert_eq!(value(&service, "log_exporter_files_truncated_total{input=\"file\"}"), Some(1.0));
+}
+
+#[test]
+fn truncated_and_filled_past_the_old_offset() {
+    let (place, service) = two_lines();
+    std::fs::write(place.log("app.log"), "line three\nline four\nline five\nline six\n").unwrap();
+    settles(&service, SEEN, 6.0);
+}
+
+#[test]
+fn removed_and_made_again() {
+    let (place, service) = two_lines();
+    for round in 1..=5 {
+        std::fs::remove_file(place.log("app.log")).unwrap();
+        append(&place.log("app.log"), "line of another file\n");
+        settles(&service, SEEN, 2.0 + f64::from(round));
+    }
+}
+
+#[test]
+fn a_line_in_two_parts() {
+    let (place, service) = two_lines();
+    append(&place.log("app.log"), "li");
+    settles(&service, SEEN, 2.0);
+    append(&place.log("app.log"), "ne in parts\n");
+    settles(&service, SEEN, 3.0);
+}
+
+#[test]
+fn a_writer_that_does_not_append_leaves_a_hole() {
+    let place = Place::usual();
+    let mut writer = std::fs::File::create(place.log("app.log")).unwrap();
+    writer.write_all(b"line one\nline two\n").unwrap();
+    let service = place.start();
+    settles(&service, SEEN, 2.0);
+    // As copytruncate does; the writer goes on at its own offset.
+    std::fs::OpenOptions::new().write(true).open(place.log("app.log")).unwrap().set_len(0).unwrap();
+    writer.write_all(b"line three\n").unwrap();
+    settles(&service, SEEN, 3.0);
+}
+
+#[test]
+fn files_and_folders_that_come_later() {
+    let place = Place::new(&format!(
+        "inputs:\n  - {{type: file, paths: ['DIR/logs/*/deep/*.log', 'DIR/logs/plain/one.log']}}\n{RULES}"
+    ));
+    let service = place.start();
+    std::fs::create_dir_all(place.log("a/deep")).unwrap();
+    append(&place.log("a/deep/x.log"), "line\nline\n");
+    std::fs::create_dir(place.log("plain")).unwrap();
+    append(&place.log("plain/one.log"), "line\n");
+    settles(&service, SEEN, 3.0);
+    std::fs::remove_dir_all(place.log("a")).unwrap();
+    std::fs::create_dir_all(place.log("a/deep")).unwrap();
+    append(&place.log("a/deep/x.log"), "line\n");
+    settles(&service, SEEN, 4.0);
+}
+
+#[test]
+fn a_file_rotated_while_the_reader_is_busy() {
+    let place = Place::usual();
+    let service = place.start();
+    // Many generations within one look at the folder.
+    for i in 0..200 {
+        append(&place.log("app.log"), &format!("line {i}\n"));
+        for n in (1..4).rev() {
+            let _ = std::fs::rename(place.log(&format!("app.log.{n}")), place.log(&format!("app.log.{}", n + 1)));
+        }
+        std::fs::rename(place.log("app.log"), place.log("app.log.1")).unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(3));
+    }
+    // What was pushed off the end before anybody opened it is gone: no reader could have it.
+    tests::wait_until("nearly all of them", std::time::Duration::from_secs(10), || {
+        value(&service, SEEN).is_some_and(|seen| seen > 150.0)
+    });
+    assert!(value(&service, SEEN).unwrap() <= 200.0, "none is counted twice");
+}
+
+#[test]
+fn what_cannot_be_read_is_said_and_counted() {
+    let place = Place::usual();
+    std::fs::create_dir(place.log("folder.log")).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(place.log("pipe.log")).status().unwrap();
+    assert!(made.success());
+    std::os::unix::fs::symlink("nowhere", place.log("dangling.log")).unwrap();
+    append(&place.log("good.log"), "line\n");
+    let service = place.start();
+    settles(&service, SEEN, 1.0);
+    assert_eq!(value(&service, "log_exporter_open_files{input=\"file\"}"), Some(1.0));
+}
+
+#[test]
+fn any_bytes_and_any_length() {
+    let place = Place::usual();
+    let mut bytes = b"line \xff\xfe\x00 invalid\r\n\n\r\n".to_vec();
+    bytes.extend(b"line ");
+    bytes.extend(vec![b'x'; 5 << 20]);
+    bytes.extend(b"\nline after\n");
+    std::fs::write(place.log("app.log"), bytes).unwrap();
+    let service = place.start();
+    settles(&service, SEEN, 3.0);
+    assert_eq!(value(&service, "log_exporter_lines_cut_total"), Some(1.0));
+    assert_eq!(value(&service, "log_exporter_lines_total{status=\"ignored\"}"), Some(2.0));
+    let unmatched = get(&service.url("/unmatched")).unwrap();
+    assert_eq!((unmatched.status, unmatched.text().lines().count()), (200, 2));
+}
+
+#[test]
+fn docker_and_multiline() {
+    let place = Place::new(
+        "inputs:
+  - {type: file, name: docker, format: docker, paths: ['DIR/logs/*-json.log'], read_from_start: true}
+  - type: file
+    name: traces
+    paths: ['DIR/logs/trace.log']
+    read_from_start: true
+    multiline: {pattern: '^\\[', negate: true, timeout: 300ms}
+rules:
+  - name: docker
+    inputs: [docker]
+    regex: '^(?<text>.*)$'
+    metrics: [{type: gauge, name: docker_length, help: Length., value: '{{len .text}}', labels: {stream: '{{index .extra \"stream\"}}'}}]
+  - name: traces
+    inputs: [traces]
+    regex: '\\A\\[(?<what>\\w+)\\]'
+    metrics: [{type: counter, name: traces_total, help: Traces., labels: {what: '{{.what}}'}}]
+",
+    );
+    let part = "x".repeat(16 << 10);
+    append(
+        &place.log("c1-json.log"),
+        &format!("{{\"log\":\"{part}\",\"stream\":\"stderr\"}}\n{{\"log\":\"end\\n\",\"stream\":\"stderr\"}}\n"),
+    );
+    append(&place.log("trace.log"), "[fatal] oh\n#0 {main}\n  thrown\n[notice] hm\n");
+    let service = place.start();
+    settles(&service, "docker_length{stream=\"stderr\"}", 16387.0);
+    settles(&service, "traces_total{what=\"fatal\"}", 1.0);
+    settles(&service, "traces_total{what=\"notice\"}", 1.0);
+    settles(&service, "log_exporter_input_lines_total{input=\"traces\",status=\"matched\"}", 2.0);
+}
