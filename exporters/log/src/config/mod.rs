@@ -6,6 +6,8 @@ mod rules;
 mod scalar;
 
 pub(crate) use grok::show;
+#[cfg(test)]
+pub(crate) use rules::SETS;
 
 use crate::engine::{Limits, Rule};
 use crate::input::Settings;
@@ -95,7 +97,7 @@ pub(crate) struct ConfigError {
 }
 
 impl ConfigError {
-    fn new(file: &Path, reason: impl ToString) -> Self {
+    fn new(file: &Path, reason: impl std::fmt::Display) -> Self {
         // Whatever it quotes: one line.
         let reason = reason.to_string().replace(['\n', '\r'], " ");
         Self { file: file.to_owned(), reason }

@@ -25,7 +25,7 @@ impl Metrics {
             return Err(format!("name: '{name}' is not a valid metric name"));
         }
         let own = name.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('_'));
-        if own.is_some_and(|own| OWN_NAMES.contains(&own)) {
+        if name.starts_with("log_exporter_") || own.is_some_and(|own| OWN_NAMES.contains(&own)) {
             return Err(format!("name: '{name}' is a metric of this program's own"));
         }
         for label in &definition.labels {

@@ -134,14 +134,14 @@ impl Metric {
             Deed::Observe { value, operation, labels } => {
                 let value = match value {
                     Value::Constant(value) => *value,
-                    Value::Text(value, reading) => match reading.read(value.render(captures, line, text)?)? {
-                        Some(value) => value,
-                        None => {
+                    Value::Text(value, reading) => {
+                        let Some(value) = reading.read(value.render(captures, line, text)?)? else {
                             key.begin(0);
                             trace.effect(&self.definition, key, Effect::Nothing);
                             return Ok(());
-                        }
-                    },
+                        };
+                        value
+                    }
                     Value::Time => moment.line.ok_or(ActError::NoTime)?,
                     Value::Lag => moment.seconds - moment.line.ok_or(ActError::NoTime)?,
                 };

@@ -46,6 +46,10 @@ pub(crate) enum LayoutError {
 impl Layout {
     /// Parses a layout; `zone` is an offset such as `+09:00`, for texts that have none.
     pub(crate) fn parse(text: &str, zone: Option<&str>) -> Result<Self, LayoutError> {
+        use Item::{
+            Blank, Day, DayOfYear, Fraction, HalfDay, HalfDayHour, Hour, Literal, Minute, Month, MonthName, Second,
+            ShortYear, Unix, Weekday, Year, Zone,
+        };
         let mut items = Vec::new();
         let mut chars = text.chars();
         while let Some(c) = chars.next() {
@@ -57,10 +61,6 @@ impl Layout {
                 items.extend(c.encode_utf8(&mut [0; 4]).bytes().map(Item::Literal));
                 continue;
             }
-            use Item::{
-                Blank, Day, DayOfYear, Fraction, HalfDay, HalfDayHour, Hour, Literal, Minute, Month, MonthName, Second,
-                ShortYear, Unix, Weekday, Year, Zone,
-            };
             let (dash, colon, slash) = (Literal(b'-'), Literal(b':'), Literal(b'/'));
             let one: &[Item] = match chars.next() {
                 Some('Y') => &[Year],
@@ -215,17 +215,16 @@ impl Time {
             None => self.hour,
             Some(afternoon) => self.hour % 12 + if afternoon { 12 } else { 0 },
         };
-        let days = match self.day_of_year {
-            Some(day) => days_before(self.year, 1, 1) + day - 1,
-            None => {
-                let month = self.month as usize;
-                let leap = self.year % 4 == 0 && (self.year % 100 != 0 || self.year % 400 == 0);
-                let last = if month == 2 && leap { 29 } else { LENGTHS[month - 1] };
-                if self.day > last {
-                    return None;
-                }
-                days_before(self.year, self.month, self.day)
+        let days = if let Some(day) = self.day_of_year {
+            days_before(self.year, 1, 1) + day - 1
+        } else {
+            let month = self.month as usize;
+            let leap = self.year % 4 == 0 && (self.year % 100 != 0 || self.year % 400 == 0);
+            let last = if month == 2 && leap { 29 } else { LENGTHS[month - 1] };
+            if self.day > last {
+                return None;
             }
+            days_before(self.year, self.month, self.day)
         };
         let seconds = days * 86_400 + hour * 3600 + self.minute * 60 + self.second - self.zone;
         Some(seconds as f64 + self.fraction)

@@ -19,13 +19,12 @@ impl Key {
     pub(crate) fn push(&mut self, value: &[u8], most: usize) -> bool {
         let start = self.bytes.len();
         let kept = cut(value, most);
-        match std::str::from_utf8(kept) {
-            Ok(_) => self.bytes.extend_from_slice(kept),
-            Err(_) => {
-                // A byte that is no character grows to three.
-                let lossy = String::from_utf8_lossy(kept);
-                self.bytes.extend_from_slice(cut(lossy.as_bytes(), most));
-            }
+        if std::str::from_utf8(kept).is_ok() {
+            self.bytes.extend_from_slice(kept);
+        } else {
+            // A byte that is no character grows to three.
+            let lossy = String::from_utf8_lossy(kept);
+            self.bytes.extend_from_slice(cut(lossy.as_bytes(), most));
         }
         let length = (self.bytes.len() - start) as u32;
         if let Some(slot) = self.bytes.get_mut(self.filled * LENGTH..(self.filled + 1) * LENGTH) {
@@ -94,7 +93,9 @@ mod tests {
         let (mut a, mut b) = (Key::default(), Key::default());
         for (key, values) in [(&mut a, ["ab", "c"]), (&mut b, ["a", "bc"])] {
             key.begin(2);
-            values.iter().for_each(|v| assert!(!key.push(v.as_bytes(), 8)));
+            for value in values {
+                assert!(!key.push(value.as_bytes(), 8));
+            }
         }
         assert_ne!(a.bytes(), b.bytes());
     }

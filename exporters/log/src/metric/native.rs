@@ -82,7 +82,7 @@ fn bucket(value: f64, schema: i32) -> i32 {
     let (fraction, exponent) = split(value);
     if schema <= 0 {
         // A power of two belongs to the bucket that it ends.
-        let exponent = if fraction == 0.5 { exponent - 1 } else { exponent };
+        let exponent = if fraction <= 0.5 { exponent - 1 } else { exponent };
         return (exponent + (1 << -schema) - 1) >> -schema;
     }
     let per_power = 1i32 << schema;
@@ -133,7 +133,7 @@ mod tests {
     #[test]
     fn the_schema_is_the_go_client_s() {
         for (growth, schema) in
-            [(1.1, 3), (1.01, 6), (2.0, 0), (1.5, 1), (4.0, -1), (65536.0, -4), (1.000_001, 8), (1e9, -4)]
+            [(1.1, 3), (1.01, 7), (2.0, 0), (1.5, 1), (4.0, -1), (65536.0, -4), (1.000_001, 8), (1e9, -4)]
         {
             assert_eq!(Resolution::of_growth(growth).schema, schema, "{growth}");
         }

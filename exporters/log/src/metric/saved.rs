@@ -45,7 +45,9 @@ impl Saved<'_> {
             self.u64(kept.len() as u64);
             kept.iter().flat_map(|k| [k.value, k.width, k.slack]).for_each(|n| self.f64(n));
             self.u64(fresh.len() as u64);
-            fresh.iter().for_each(|n| self.f64(*n));
+            for value in fresh {
+                self.f64(*value);
+            }
         }
     }
 }
@@ -98,7 +100,7 @@ impl<'a> Reader<'a> {
                 // 2^8 buckets for each of 2098 powers of two.
                 let key = i32::try_from(self.u64()? as i64).ok().filter(|k| k.abs() < 1 << 20)?;
                 // Deltas of counts stay numbers.
-                side.insert(key, self.u64().filter(|n| *n <= i64::MAX as u64)?);
+                side.insert(key, self.u64().filter(|n| i64::try_from(*n).is_ok())?);
             }
         }
         Some(native)

@@ -290,7 +290,9 @@ mod tests {
     fn key(values: &[&str]) -> Vec<u8> {
         let mut key = Key::default();
         key.begin(values.len());
-        values.iter().for_each(|v| assert!(!key.push(v.as_bytes(), 100)));
+        for value in values {
+            assert!(!key.push(value.as_bytes(), 100));
+        }
         key.bytes().to_vec()
     }
 
@@ -300,7 +302,7 @@ mod tests {
         let mut out = Vec::new();
         exposition::Page::merge(vec![part]).0.write_text(&mut out);
         let text = String::from_utf8(out).unwrap();
-        text.lines().skip(2).map(|l| format!("{l}\n")).collect()
+        text.split_inclusive('\n').skip(2).collect()
     }
 
     #[test]

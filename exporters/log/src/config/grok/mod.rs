@@ -123,7 +123,9 @@ fn metrics(path: &Path, document: &Document) -> Result<Vec<Placed>, ConfigError>
                 service::yaml::from_str_lenient(&read(&file)?).map_err(|e| ConfigError::new(&file, e))?;
             let mut list = list.map(|l| l.0).unwrap_or_default();
             if let Some(defaults) = &import.defaults {
-                list.iter_mut().for_each(|m| m.apply(defaults));
+                for metric in &mut list {
+                    metric.apply(defaults);
+                }
             }
             all.extend(placed(&file, list));
         }

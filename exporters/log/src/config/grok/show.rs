@@ -35,18 +35,21 @@ impl Yaml {
         self.input(&document.input.clone().unwrap_or_default());
         if let Some(List(imports)) = document.imports.as_ref().filter(|l| !l.0.is_empty()) {
             self.key(0, "imports");
-            imports.iter().for_each(|import| self.item(|yaml| yaml.import(import)));
+            for import in imports {
+                self.item(|yaml| yaml.import(import));
+            }
         }
         if let Some(List(patterns)) = document.grok_patterns.as_ref().filter(|l| !l.0.is_empty()) {
             self.key(0, "grok_patterns");
             for pattern in patterns {
-                let pattern = scalar(pattern.as_deref().unwrap_or_default());
-                self.0.push_str(&format!("- {pattern}\n"));
+                self.entry(0, pattern.as_deref().unwrap_or_default());
             }
         }
         if let Some(List(metrics)) = document.metrics.as_ref().filter(|l| !l.0.is_empty()) {
             self.key(0, "metrics");
-            metrics.iter().for_each(|metric| self.item(|yaml| yaml.metric(metric)));
+            for metric in metrics {
+                self.item(|yaml| yaml.metric(metric));
+            }
         }
         self.server(document.server.as_ref());
     }
@@ -130,12 +133,29 @@ impl Yaml {
         }
     }
 
+    fn indent(&mut self, depth: usize) {
+        (0..depth).for_each(|_| self.0.push_str(INDENT));
+    }
+
+    /// A text in a list.
+    fn entry(&mut self, depth: usize, text: &str) {
+        self.indent(depth);
+        for part in ["- ", &scalar(text), "\n"] {
+            self.0.push_str(part);
+        }
+    }
+
     fn key(&mut self, depth: usize, name: &str) {
-        self.0.push_str(&format!("{}{name}:\n", INDENT.repeat(depth)));
+        self.indent(depth);
+        self.0.push_str(name);
+        self.0.push_str(":\n");
     }
 
     fn line(&mut self, depth: usize, name: &str, value: &str) {
-        self.0.push_str(&format!("{}{name}: {value}\n", INDENT.repeat(depth)));
+        self.indent(depth);
+        for part in [name, ": ", value, "\n"] {
+            self.0.push_str(part);
+        }
     }
 
     fn field(&mut self, depth: usize, name: &str, value: Option<&str>) {
@@ -159,7 +179,7 @@ impl Yaml {
             (None, paths) => {
                 self.key(depth, "paths");
                 for path in paths {
-                    self.0.push_str(&format!("{}- {}\n", INDENT.repeat(depth), scalar(path)));
+                    self.entry(depth, path);
                 }
             }
         }

@@ -14,10 +14,9 @@ impl Builder {
     pub(super) fn observe(&mut self, metric: &Metric, timed: bool, fields: &mut Fields) -> Result<Action, String> {
         let definition = self.definition(metric)?;
         let operation = match (metric.kind, metric.operation) {
-            (Kind::Counter, None) => Operation::Add,
             (Kind::Histogram | Kind::Summary, None) => Operation::Observe,
             (Kind::Gauge, None | Some(Word::Set)) => Operation::Set,
-            (Kind::Gauge, Some(Word::Inc | Word::Add)) => Operation::Add,
+            (Kind::Counter, None) | (Kind::Gauge, Some(Word::Inc | Word::Add)) => Operation::Add,
             (Kind::Gauge, Some(Word::Dec | Word::Sub)) => Operation::Subtract,
             (_, Some(_)) => return Err("operation: is for gauges only".into()),
         };
@@ -49,7 +48,7 @@ impl Builder {
                         Ok(Some(value)) if parse_float(&text).is_some() => Value::Constant(value),
                         _ => return Err(format!("value: '{template}' is not a number; a field is '{{{{.name}}}}'")),
                     },
-                    text => Value::Text(text, reading),
+                    text @ Text::Template(_) => Value::Text(text, reading),
                 }
             }
         };

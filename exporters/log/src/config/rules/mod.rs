@@ -52,6 +52,7 @@ pub(super) fn load(path: &Path, text: &str) -> Result<Config, ConfigError> {
     if rules.is_empty() {
         return Err(wrong("rules: there is none; give rules or use".into()));
     }
+    tell_apart(&mut rules);
     builder.metrics.check().map_err(wrong)?;
     let limits = Limits { series: document.limits.series, label_bytes: document.limits.label_bytes };
     if limits.series == 0 || limits.label_bytes == 0 {
@@ -66,6 +67,20 @@ pub(super) fn load(path: &Path, text: &str) -> Result<Config, ConfigError> {
         limits,
         warnings: Vec::new(),
     })
+}
+
+/// Rules are told apart by their names: a second `x` is `x_2`.
+fn tell_apart(rules: &mut [Rule]) {
+    let mut names = BTreeSet::new();
+    for rule in rules {
+        let mut name = rule.name.clone();
+        let mut n = 1;
+        while !names.insert(name.clone()) {
+            n += 1;
+            name = format!("{}_{n}", rule.name);
+        }
+        rule.name = name;
+    }
 }
 
 /// Inputs that are named must be there.
