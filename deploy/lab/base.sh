@@ -37,7 +37,7 @@ for name in "${!port[@]}"; do port[$name]=$((port[$name] + offset)); done
 unset name
 
 # In starting order. The names are those of the binaries; nginx and mysql are what is watched.
-readonly our_services=(webhook-sink node-exporter mysqld-exporter nginx-exporter container-exporter custom-exporter)
+readonly our_services=(webhook-sink node-exporter mysqld-exporter nginx-exporter container-exporter log-exporter custom-exporter)
 readonly all_services=(mysql nginx "${our_services[@]}" alertmanager prometheus load keeper)
 
 # Prometheus job of a service; the document's names.

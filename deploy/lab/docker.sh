@@ -46,7 +46,7 @@ up)
     ;;
   esac
   if [ -z "$(compose ps -q 2>/dev/null)" ]; then
-    for service in prometheus alertmanager webhook-sink node-exporter container-exporter mysqld-exporter nginx-exporter custom-exporter nginx; do
+    for service in prometheus alertmanager webhook-sink node-exporter container-exporter mysqld-exporter nginx-exporter log-exporter custom-exporter nginx; do
       taken=$(listener "${port[$service]}")
       [ -z "$taken" ] || die "port ${port[$service]} ($service) is taken by $taken: end it (./lab down if it is the lab without Docker)" "포트 ${port[$service]} ($service)을(를) $taken 이(가) 쓰고 있습니다: 끝내세요 (Docker 없는 실습실이면 ./lab down)"
     done

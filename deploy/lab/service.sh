@@ -10,6 +10,7 @@ launch() { # SERVICE: one that does not run yet
   nginx) spawn nginx "$lab_user" nginx -e stderr -c "$etc/nginx/nginx.conf" -p "$data/nginx" -g 'daemon off;' ;;
   webhook-sink) spawn "$service" "$lab_user" "$bin" "$listen" --storage.path="$data/webhook-sink" ;;
   node-exporter) spawn "$service" "$lab_user" "$bin" "$listen" ;;
+  log-exporter) spawn "$service" "$lab_user" "$bin" "$listen" --config.file="$etc/log-exporter/lab.yml" --storage.path="$data/log-exporter" ;;
   custom-exporter) spawn "$service" "$lab_user" "$bin" "$listen" --config.file="$etc/custom-exporter/wordpress.yml" ;;
   mysqld-exporter) spawn "$service" "$lab_user" "$bin" "$listen" --config.my-cnf="$lab_dir/secrets/exporter.cnf" ;;
   nginx-exporter) spawn "$service" "$lab_user" "$bin" "$listen" --nginx.scrape-uri="$(url stub-status)/stub_status" ;;
@@ -178,7 +179,7 @@ lab_up() {
     if running "$service"; then
       [ -z "${job[$service]:-}" ] || write_target "$service"
       case $service in
-      prometheus | alertmanager | custom-exporter) [ "$(config_sum)" = "$before" ] || kill -HUP "$(running_pid "$service")" ;;
+      prometheus | alertmanager | custom-exporter | log-exporter) [ "$(config_sum)" = "$before" ] || kill -HUP "$(running_pid "$service")" ;;
       esac
       [ "$service" != mysql ] || load_database
       continue

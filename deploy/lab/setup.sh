@@ -207,7 +207,7 @@ prepare_folders() {
   chmod 755 "$folder" "$folder"/{bin,etc,data,logs,run,www}
   chmod 711 "$folder/secrets"
   touch "$folder/.bongsu-lab"
-  for parent in prometheus alertmanager webhook-sink nginx; do
+  for parent in prometheus alertmanager webhook-sink log-exporter nginx; do
     mkdir -p "$folder/data/$parent"
     chown "$lab_user:nogroup" "$folder/data/$parent"
     chmod 750 "$folder/data/$parent"
@@ -238,7 +238,7 @@ secret() { # NAME: made once, readable by root only
 
 write_config() {
   local etc=$lab_dir/etc service
-  mkdir -p "$etc/prometheus/rules" "$etc/prometheus/targets" "$etc/prometheus/consoles" "$etc/alertmanager" "$etc/nginx" "$etc/custom-exporter"
+  mkdir -p "$etc/prometheus/rules" "$etc/prometheus/targets" "$etc/prometheus/consoles" "$etc/alertmanager" "$etc/nginx" "$etc/custom-exporter" "$etc/log-exporter"
   cp "$root/deploy/prometheus/prometheus.yml" "$etc/prometheus/"
   cp "$root"/deploy/prometheus/rules/*.yml "$etc/prometheus/rules/"
   cp -r "$root/deploy/prometheus/consoles/." "$etc/prometheus/consoles/"
@@ -251,6 +251,10 @@ write_config() {
   cp "$root/deploy/nginx/static.conf" "$etc/nginx/site.conf"
   sed -e "s#mysql-wordpress:3306#127.0.0.1:${port[mysql]}#" -e "s#/secrets/#$lab_dir/secrets/#" \
     "$root/deploy/custom-exporter/wordpress.yml" >"$etc/custom-exporter/wordpress.yml"
+  cp -r "$root/deploy/logstash/patterns" "$etc/log-exporter/"
+  sed -e "s#/etc/log-exporter/patterns#$etc/log-exporter/patterns#" -e "s#\[/var/log/nginx/access.log\]#[\"$lab_dir/logs/nginx-access.log\"]#" \
+    -e "s#\[/var/log/mysql/error.log\]#[\"$lab_dir/logs/mysql.log\"]#" -e "s#\[/var/log/mysql/\*-slow.log\]#[\"$lab_dir/data/mysql/*-slow.log\"]#" \
+    -e "s#dirs: \[\([^]]*\)\]#dirs: [\"\1\"]#" "$root/deploy/log-exporter/lab.yml" >"$etc/log-exporter/lab.yml"
   rm -f "$etc/quick-rules"
   if [ -n "${BONGSU_QUICK_RULES:-}" ]; then
     quicken_rules "$etc"/prometheus/rules/*.yml

@@ -6,7 +6,7 @@ bins=${1:?usage: images.sh FOLDER [SERVICE...]}
 shift
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.." && pwd)
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' "$root/Cargo.toml" | head -n 1)
-[ $# -gt 0 ] || set -- webhook-sink node-exporter mysqld-exporter nginx-exporter container-exporter custom-exporter
+[ $# -gt 0 ] || set -- webhook-sink node-exporter mysqld-exporter nginx-exporter container-exporter log-exporter custom-exporter
 context=$(mktemp -d)
 trap 'rm -rf "$context"' EXIT
 mkdir -p "$context/dist/data" "$context/deploy"

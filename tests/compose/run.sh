@@ -30,7 +30,7 @@ if ! "$here/standins.sh" "$cache"; then check "stand-in images" false; verdict; 
 figure "stand-in images made or found" "$(since "$begin")"
 
 ours=()
-declare -A job_of=([webhook]=webhook-sink [node-exporter]=node-exporter [mysql-exporter]=mysqld-exporter [nginx-exporter]=nginx-exporter [cadvisor]=container-exporter [custom-exporter]=custom-exporter)
+declare -A job_of=([webhook]=webhook-sink [node-exporter]=node-exporter [mysql-exporter]=mysqld-exporter [nginx-exporter]=nginx-exporter [log-exporter]=log-exporter [cadvisor]=container-exporter [custom-exporter]=custom-exporter)
 services=(prometheus alertmanager nginx-proxy mysql-wordpress load load-sql keeper)
 jobs=(prometheus alertmanager)
 for service in "${!job_of[@]}"; do
@@ -128,6 +128,7 @@ docker run -d --name bongsu-test-all --read-only --cap-drop ALL --tmpfs /data:ui
 all_healthy() { [ "$(docker inspect -f '{{.State.Health.Status}}' bongsu-test-all)" = healthy ]; }
 check "the image all-in-one is healthy" within 30 all_healthy
 check "and serves what was asked for" bash -c 'curl -fsS http://127.0.0.1:31301/metrics | grep -q ^node_load1 && curl -fsS http://127.0.0.1:31302/-/ready >/dev/null'
+# shellcheck disable=SC2016
 quiet docker exec bongsu-test-all sh -c 'kill $(pidof node-exporter)'
 all_ended() { [ "$(docker inspect -f '{{.State.Status}}' bongsu-test-all)" = exited ]; }
 check "and ends when one of its services does" within 20 all_ended

@@ -33,7 +33,7 @@ cat "$parent/up.log"
 
 expected=$(cat "$BONGSU_LAB_DIR"/etc/prometheus/targets/*.yml | grep -c targets)
 check "every started service is a target that is up ($(jobs_up "$prometheus" | wc -l) of $expected)" test "$(jobs_up "$prometheus" | wc -l)" = "$expected"
-for name in prometheus alertmanager node-exporter mysql-exporter nginx-exporter webhook-sink custom-exporter cadvisor; do
+for name in prometheus alertmanager node-exporter mysql-exporter nginx-exporter log-exporter webhook-sink custom-exporter cadvisor; do
   case " ${BONGSU_SKIP:-} " in *" ${name/mysql/mysqld} "* | *" ${name/cadvisor/container-exporter} "*) continue ;; esac
   check "job $name is up" grep -qx "$name" <(jobs_up "$prometheus")
 done
@@ -99,6 +99,16 @@ check "CPU time is counted" within 30 changing 'sum(rate(node_cpu_seconds_total[
 quiet within 60 changing 'count (rate(prometheus_target_interval_length_seconds_count[1m]))'
 python3 "$root/tests/lab/dashboards.py" "$prometheus" "$root" "${BONGSU_PARITY:-$root/../shared/parity}"
 check "dashboards" test $? -eq 0
+check "the lab guide's commands run, in English" "$root/tests/lab/guide.sh" docs/lab-guide.md
+check "and in Korean" "$root/tests/lab/guide.sh" docs/lab-guide.ko.md
+scripts=$root/deploy/lab_scripts/lab1
+check "setup_prometheus_stack.sh" quiet "$scripts/setup_prometheus_stack.sh" --native
+check "setup_alerting_test.sh" "$scripts/setup_alerting_test.sh" --native
+check "test_monitoring_system.sh finds no failure" "$scripts/test_monitoring_system.sh" --native --lang ko
+check "setup_grafana_dashboard.sh and setup_elk_stack.sh say that they need Docker" bash -c "! '$scripts/setup_grafana_dashboard.sh' --native >/dev/null 2>&1 && ! '$scripts/setup_elk_stack.sh' --native >/dev/null 2>&1"
+"$root/lab" stop nginx >/dev/null
+check "test_monitoring_system.sh counts what is broken" bash -c "! '$scripts/test_monitoring_system.sh' --native >/dev/null"
+"$root/lab" start nginx >/dev/null
 "$root/lab" status | awk 'NR > 1 && $5 ~ /^[0-9.]+$/ {printf "figure  %-44s %s MiB\n", "RSS of " $1, $5} /^our services/ {printf "figure  %-44s %s MiB\n", "RSS of our services together", $3}'
 
 mapfile -t ours < <(cut -d' ' -f1 "$BONGSU_LAB_DIR"/run/*.pid)
