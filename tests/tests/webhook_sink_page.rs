@@ -55,16 +55,16 @@ fn morning(sink: &Service) {
     let db = |n: u32| {
         alert("MysqlDown", "critical", &format!("db{n}:9104"), &format!("MySQL이 응답하지 않습니다 (db{n})"), 12)
     };
-    send(sink, "on\\-call", "MysqlDown", &[db(1), db(2)], &json!({}));
+    send(sink, "on-call", "MysqlDown", &[db(1), db(2)], &json!({}));
     let disk = |n: i64| {
         alert("DiskFull", "warning", &format!("web{n}:9100"), &format!("디스크가 곧 가득 찹니다 (web{n})"), 60 + n)
     };
-    send(sink, "on\\-call", "DiskFull", &(1..=14).map(disk).collect::<Vec<_>>(), &json!({"truncatedAlerts": 3}));
+    send(sink, "on-call", "DiskFull", &(1..=14).map(disk).collect::<Vec<_>>(), &json!({"truncatedAlerts": 3}));
     let mut web = alert("NginxDown", "critical", "web1:9113", "nginx is down", 40);
-    send(sink, "on\\-call", "NginxDown", &[web.clone()], &json!({}));
+    send(sink, "on-call", "NginxDown", &[web.clone()], &json!({}));
     web["status"] = "resolved".into();
     web["endsAt"] = ago(5).into();
-    send(sink, "on\\-call", "NginxDown", &[web], &json!({}));
+    send(sink, "on-call", "NginxDown", &[web], &json!({}));
     let load = |n: u32| alert("HighLoad", "warning", &format!("n{n}:9100"), &format!("load is high on n{n}"), 30);
     send(sink, "team", "HighLoad", &[load(1), load(2)], &json!({}));
     send(sink, "team", "HighLoad", &[load(1)], &json!({}));
@@ -161,8 +161,19 @@ return pale;";
 #[test]
 fn every_page_is_harmless_readable_and_fits_in_both_languages_and_themes() {
     let dir = tempfile::tempdir().unwrap();
-    let sink = sink(dir.path(), &[]);
+    let config = dir.path().join("sink.yml");
+    let text = format!(
+        "targets: [{{name: ops-chat, type: slack, url: 'http://127.0.0.1:{}/'}}, {{name: audit, type: command, command: ['true']}}]\n\
+         routes: [{{targets: [ops-chat, audit]}}]\n\
+         watchdogs: [{{name: prometheus, matchers: ['alertname=\"Watchdog\"'], after: 10m, targets: [audit]}}]\n",
+        tests::free_port()
+    );
+    std::fs::write(&config, text).unwrap();
+    let sink = sink(dir.path(), &[&format!("--config.file={}", config.display())]);
     morning(&sink);
+    wait_until("a failed attempt", Duration::from_secs(30), || {
+        get(&sink.url("/api/v1/outbox")).unwrap().text().contains("cannot be reached")
+    });
     let pages = pages(&sink);
     for (language, scheme) in [("en", "light"), ("ko", "dark")] {
         let Some(browser) = Browser::open(language) else { return };
@@ -250,6 +261,14 @@ fn the_list_is_live_and_comes_back_after_a_restart() {
     browser.wait_for("document.querySelector('main').innerText.includes('First: the first')");
     println!("shown {:?} after it was sent", began.elapsed());
     assert!(began.elapsed() < Duration::from_secs(10));
+    // The chart shows it too, though its slot has only just begun.
+    browser.wait_for(
+        "(() => { const c = document.querySelector('#strip canvas'); \
+         const p = c.getContext('2d').getImageData(0, 0, c.width, c.height).data; let n = 0; \
+         for (let i = 0; i < p.length; i += 4) if (p[i] === 0xb4 && p[i + 1] === 0x16 && p[i + 2] === 0x1b) n++; \
+         return n > 100; })()",
+    );
+    keep_picture(&browser, "first");
     let mut sink = sink;
     sink.signal(rustix::process::Signal::KILL);
     sink.wait();

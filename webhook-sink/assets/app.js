@@ -34,14 +34,19 @@
     const sums = kinds.map((_, i) => slots.map((s) => kinds.slice(i).reduce((n, k) => n + s[k[1]], 0)));
     if (chart) chart.destroy();
     box.textContent = "";
-    const bars = uPlot.paths.bars({ size: [0.8, 40], align: 1 });
+    const bars = uPlot.paths.bars({ size: [0.8, 40, 2], align: 1 });
+    // A bar stands right of its slot's start: the newest one needs room beyond it.
+    const step = xs.length > 1 ? xs[1] - xs[0] : 300;
+    const long = xs[xs.length - 1] - xs[0] > 172800;
+    const clock = new Intl.DateTimeFormat(document.documentElement.lang,
+      long ? { month: "numeric", day: "numeric" } : { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
     chart = new uPlot({
       width: Math.max(300, box.clientWidth), height: 110, legend: { show: false },
       cursor: { drag: { x: true, y: false, setScale: false }, y: false, points: { show: false } },
-      scales: { y: { range: (_, __, max) => [0, Math.max(1, max)] } },
+      scales: { x: { range: (_, min, max) => [min, max + step] }, y: { range: (_, __, max) => [0, Math.max(1, max)] } },
       axes: [
-        { stroke: colour("--dim"), grid: { show: false }, size: 26 },
-        { stroke: colour("--dim"), grid: { stroke: colour("--line"), width: 1 }, size: 40, splits: (u) => { const m = Math.max(1, Math.ceil(u.scales.y.max)); return m > 1 ? [0, Math.round(m / 2), m] : [0, 1]; } },
+        { stroke: colour("--dim"), grid: { show: false }, ticks: { stroke: colour("--line") }, size: 26, values: (_, at) => at.map((t) => clock.format(t * 1000)) },
+        { stroke: colour("--dim"), grid: { stroke: colour("--line"), width: 1 }, ticks: { stroke: colour("--line") }, size: 40, splits: (u) => { const m = Math.max(1, Math.ceil(u.scales.y.max)); return m > 1 ? [0, Math.round(m / 2), m] : [0, 1]; } },
       ],
       series: [{}].concat(kinds.map((k) => ({ fill: colour(k[0]), stroke: colour(k[0]), width: 0, paths: bars, points: { show: false } }))),
       hooks: { setSelect: [(u) => {

@@ -12,7 +12,7 @@ use crate::api::{self, Api};
 use crate::deliver::live::Live;
 use crate::deliver::route::Routing;
 use crate::index::{Follow, Indexer};
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, NAMES};
 use crate::page;
 use crate::print::{PRINT, Printer};
 use crate::receive::{MAX_BODY, MAX_BUFFERED, Receiver};
@@ -52,6 +52,7 @@ pub(crate) fn program() -> Program {
         &MAX_BODY,
         &MAX_BUFFERED,
         &PRINT,
+        &NAMES,
     ])
     .flags(reconcile::FLAGS);
     program.commands.extend(commands::all());
@@ -63,7 +64,8 @@ pub(crate) fn program() -> Program {
 pub(crate) fn start(setup: &Setup) -> Result<App, StartError> {
     let flags = &setup.flags;
     let mut registry = Registry::default();
-    let metrics = Metrics::register(&mut registry);
+    let names = flags.text(NAMES.name).split(',').map(|n| n.trim().to_owned()).filter(|n| !n.is_empty()).collect();
+    let metrics = Metrics::register(&mut registry, names);
     let place = Place::of(flags).map_err(|e| StartError::new(e.to_string()))?;
     let file = Some(flags.text(CONFIG.name)).filter(|f| !f.is_empty()).map(Path::new);
     let live = Live::open(file, &metrics).map_err(|e| StartError::new(format!("--config.file: {e}")))?;
@@ -89,7 +91,7 @@ pub(crate) fn start(setup: &Setup) -> Result<App, StartError> {
     tokio::spawn(reload_on_hangup(api.clone())?);
     tokio::spawn(Upkeep::of(flags).run(store.clone(), setup.shutdown.clone()));
     deliver::start(&live, &store, &metrics, &setup.shutdown, &api.wake);
-    tokio::spawn(Arc::clone(&metrics).follow(store.clone(), setup.shutdown.clone()));
+    tokio::spawn(Arc::clone(&metrics).follow(store.clone(), live.current(), setup.shutdown.clone()));
     let received = Arc::clone(&metrics);
     let receiver = Receiver::new(flags, store, metrics, printer).router();
     let router = secret::guard(receiver, receive_token, &received)

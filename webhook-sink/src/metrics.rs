@@ -9,15 +9,25 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
-use service::Shutdown;
+use service::{Flag, Shutdown};
 
 use crate::clock::Nanos;
 use crate::deliver::Outcome;
+use crate::deliver::config::Config;
+use crate::deliver::live::Current;
 use crate::history::stats;
 use crate::index::{Applied, Follow, severity_name};
 use crate::message::Reason;
-use crate::store::sql::{Connection, StoreError};
+use crate::store::sql::{Connection, StoreError, args};
 use crate::store::{Store, Watch};
+
+/// `--metrics.alertnames`.
+pub(crate) const NAMES: Flag = Flag::text(
+    "metrics.alertnames",
+    "",
+    "Names of alerts, with commas, that get a series webhook_sink_named_firing_alerts each; no other metric is labelled by \
+     a name that comes from outside.",
+);
 
 /// One label of a name known at compile time.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -57,13 +67,16 @@ pub(crate) struct Metrics {
     batch: Histogram,
     pub(crate) alertmanagers: Family<One<1>, Gauge>,
     pub(crate) reconciled: Family<One<1>, Counter>,
+    named: Family<One<1>, Gauge>,
+    /// Alerts that have a series of their own.
+    names: Vec<String>,
     reload_ok: Gauge,
     reload_time: Gauge<f64, std::sync::atomic::AtomicU64>,
 }
 
 impl Metrics {
     /// Makes them and registers each with its help.
-    pub(crate) fn register(registry: &mut Registry) -> Arc<Self> {
+    pub(crate) fn register(registry: &mut Registry, names: Vec<String>) -> Arc<Self> {
         let seconds = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0];
         let this = Self {
             deliveries: Family::default(),
@@ -89,6 +102,8 @@ impl Metrics {
             batch: Histogram::new([1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0]),
             alertmanagers: Family::default(),
             reconciled: Family::default(),
+            named: Family::default(),
+            names,
             reload_ok: Gauge::default(),
             reload_time: Gauge::default(),
         };
@@ -175,6 +190,13 @@ impl Metrics {
             "Alerts whose state was corrected after asking Alertmanager, by what it said.",
             this.reconciled.clone(),
         );
+        if !this.names.is_empty() {
+            registry.register(
+                "webhook_sink_named_firing_alerts",
+                "Alerts that fire, by name, of those that --metrics.alertnames lists.",
+                this.named.clone(),
+            );
+        }
         registry.register(
             "webhook_sink_config_last_reload_successful",
             "Whether --config.file was good when it was read last.",
@@ -213,9 +235,9 @@ impl Metrics {
     }
 
     /// Keeps the numbers that only the database knows; ends with the service.
-    pub(crate) async fn follow(self: Arc<Self>, store: Store, shutdown: Shutdown) {
+    pub(crate) async fn follow(self: Arc<Self>, store: Store, current: Current, shutdown: Shutdown) {
         loop {
-            if let Err(e) = self.look(&store).await {
+            if let Err(e) = self.look(&store, &current.get()).await {
                 tracing::debug!(error = %e, "cannot count for /metrics");
             }
             tokio::select! {
@@ -225,7 +247,18 @@ impl Metrics {
         }
     }
 
-    async fn look(&self, store: &Store) -> Result<(), StoreError> {
+    /// Counts the alerts that have a series of their own.
+    async fn look_for_names(&self, store: &Store) -> Result<(), StoreError> {
+        for name in &self.names {
+            let asked = name.clone();
+            let count = "SELECT count(*) FROM episodes WHERE state = 0 AND alertname = ?1";
+            let n = store.read(move |db| db.int(count, args![&asked])).await?;
+            self.named.get_or_create(&One([("alertname", name.clone())])).set(n.unwrap_or(0));
+        }
+        Ok(())
+    }
+
+    async fn look(&self, store: &Store, config: &Config) -> Result<(), StoreError> {
         let (now, outbox) = store
             .read(|db| {
                 let outbox = db.all(
@@ -241,15 +274,28 @@ impl Metrics {
             let n = now.firing.get(&rank).copied().unwrap_or(0);
             self.firing.get_or_create(&One([("severity", severity_name(rank).into())])).set(n);
         }
+        self.look_for_names(store).await?;
         self.stale.set(now.stale);
         self.database.set(store.size() as i64);
         self.behind.set(store.stored() - *store.indexed().borrow());
         self.outbox.clear();
         self.oldest.clear();
+        // Each target has its series from the start, so that rules see it become more than none.
+        for target in &config.targets {
+            self.oldest.get_or_create(&One([("target", target.name.clone())])).set(0.0);
+            for state in ["pending", "dead"] {
+                let _ = self.outbox.get_or_create(&One([("state", state.into()), ("target", target.name.clone())]));
+            }
+            for outcome in ["sent", "later", "later_as_told", "never"] {
+                let labels = One([("outcome", outcome.into()), ("target", target.name.clone())]);
+                let _ = self.attempts.get_or_create(&labels);
+            }
+        }
         for (target, state, n, oldest) in outbox {
             if state != "dead" {
                 let age = Nanos(oldest).until(Nanos::now()).as_secs_f64();
-                self.oldest.get_or_create(&One([("target", target.clone())])).set(age);
+                let known = self.oldest.get_or_create(&One([("target", target.clone())]));
+                known.set(known.get().max(age));
             }
             self.outbox.get_or_create(&One([("state", state), ("target", target)])).set(n);
         }

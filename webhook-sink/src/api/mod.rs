@@ -76,3 +76,24 @@ async fn openapi() -> impl axum::response::IntoResponse {
 
 /// Live connections at a time; the rest of the connections is left to senders.
 const STREAMS: usize = 128;
+
+#[cfg(test)]
+mod tests {
+    /// What is routed under `/api` and `/-` stands in the description, and nothing else does but the receive paths.
+    #[test]
+    fn every_route_is_described() {
+        let described: serde_json::Value =
+            serde_json::from_str(include_str!("../../assets/openapi.json")).expect("the description is JSON");
+        let described: Vec<&String> = described["paths"].as_object().expect("paths").keys().collect();
+        let source = include_str!("mod.rs").split("#[cfg(test)]").next().unwrap_or_default();
+        let routed: Vec<&str> = source.split(".route(\"").skip(1).filter_map(|r| r.split('"').next()).collect();
+        assert!(routed.len() > 15, "{routed:?}");
+        for path in routed.iter().filter(|p| p.starts_with("/api/") || p.starts_with("/-/")) {
+            assert!(described.iter().any(|d| d == path), "{path} is not described");
+        }
+        let received = ["/alerts", "/alerts/{source}", "/events", "/raw/{source}"];
+        for path in described {
+            assert!(routed.contains(&path.as_str()) || received.contains(&path.as_str()), "{path} is not routed");
+        }
+    }
+}

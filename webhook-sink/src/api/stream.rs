@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
@@ -101,8 +101,17 @@ async fn missed(api: &Api, seen: i64, now: i64) -> Result<Vec<Event>, StoreError
         .collect())
 }
 
+#[derive(Debug, Default, serde::Deserialize)]
+pub(super) struct Format {
+    #[serde(default)]
+    format: String,
+}
+
 /// `?format=ndjson`: every delivery on a line of its own, its body inside as JSON, oldest first.
-pub(super) async fn export(State(api): State<Api>) -> Result<Response, Problem> {
+pub(super) async fn export(State(api): State<Api>, Query(asked): Query<Format>) -> Result<Response, Problem> {
+    if !matches!(asked.format.as_str(), "" | "ndjson") {
+        return Err(Problem::bad(format!("format: {} is not ndjson", asked.format)));
+    }
     let upto = api.store.stored();
     let lines = stream::unfold((api, 0_i64, 0_usize), move |(api, after, failures)| async move {
         match chunk(&api, after, upto).await {

@@ -256,7 +256,7 @@ impl Card {
         let search: Vec<String> = item::chips(&group.labels, "").into_iter().map(|c| c.with).collect();
         let all = search.iter().filter_map(|s| s.strip_prefix("/?q=")).collect::<Vec<_>>().join("%20");
         let generator = members.first().map_or("", |a| a.generator_url.as_str());
-        let mut text = format!("{count}{}", t.alerts_count);
+        let mut text = format!("{count}{}", if count == 1 { t.alert_count } else { t.alerts_count });
         if group.truncated > 0 {
             text = format!("{text} + {}{}", group.truncated, t.cut_off);
         }
