@@ -1,5 +1,6 @@
 //! Files as they grow: one thread finds, watches and reads all of them.
 
+mod decode;
 mod docker;
 mod mark;
 mod search;

@@ -1,10 +1,9 @@
 //! One file that is read as it grows.
 
-use super::docker::{Parts, Taken};
+use super::decode::Decoder;
 use super::mark::{Identity, Mark, Print, fits, print_at};
+use crate::input::Files;
 use crate::input::batch::{Batch, Counters, FULL, Feed, LONGEST_LINE, Lines, Message, Place, Source};
-use crate::input::multiline::Joiner;
-use crate::input::{FileFormat, Files};
 use std::fs::File;
 use std::io::{self, IoSliceMut};
 use std::path::PathBuf;
@@ -146,7 +145,7 @@ impl Tail {
 
     /// The place up to which everything is counted, as far as this end knows.
     pub(super) fn place(&self) -> Place {
-        let offset = self.decoder.pending.unwrap_or(self.read_to - self.carry.len() as u64);
+        let offset = self.decoder.pending().unwrap_or(self.read_to - self.carry.len() as u64);
         let tail_len = offset.min(TAIL as u64);
         Place::File(Mark {
             identity: self.identity,
@@ -197,7 +196,7 @@ impl Tail {
 
     /// Sends what was held of a content that is found nowhere: nothing more of it will come.
     pub(super) fn give_up(&self, mut ended: Ended, feed: &Feed) -> bool {
-        if ended.carry.is_empty() && ended.decoder.joiner.is_none() {
+        if ended.carry.is_empty() && !ended.decoder.joins() {
             return true;
         }
         let mut batch = Batch::new(Arc::clone(&self.source));
@@ -339,7 +338,7 @@ impl Tail {
 
     /// When a held event is complete by time.
     pub(super) fn due(&self) -> Option<Instant> {
-        self.decoder.joiner.as_ref().and_then(Joiner::due)
+        self.decoder.due()
     }
 
     /// Sends a held event whose time is over.
@@ -360,7 +359,7 @@ impl Tail {
             sent = self.send(rest, 0, feed);
             self.read_to -= 1;
         }
-        sent && (self.decoder.joiner.is_none() || self.flush(feed))
+        sent && (!self.decoder.joins() || self.flush(feed))
     }
 
     /// The open file, for its size in metrics.
@@ -378,108 +377,6 @@ impl Tail {
 impl Drop for Tail {
     fn drop(&mut self) {
         self.counters.files.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// Turns lines of the file into lines of the program.
-#[derive(Debug)]
-struct Decoder {
-    parts: Option<Parts>,
-    joiner: Option<Joiner>,
-    /// What the last line of a joined event came with.
-    extra: Option<serde_json::Value>,
-    /// Where the first line begins that is held.
-    pending: Option<u64>,
-    line: Vec<u8>,
-}
-
-impl Decoder {
-    fn new(settings: &Files) -> Self {
-        Self {
-            parts: (settings.format == FileFormat::Docker).then(Parts::default),
-            joiner: Joiner::new(settings.multiline.as_ref()),
-            extra: None,
-            pending: None,
-            line: Vec::new(),
-        }
-    }
-
-    fn is_plain(&self) -> bool {
-        self.parts.is_none() && self.joiner.is_none()
-    }
-
-    /// Lines that begin at `from` in the file and all end in a newline.
-    fn decode(&mut self, text: &[u8], from: u64, batch: &mut Batch, counters: &Counters) {
-        let now = Instant::now();
-        let mut at = from;
-        for raw in text.split_inclusive(|b| *b == b'\n') {
-            let line = raw.strip_suffix(b"\n").unwrap_or(raw);
-            let line = line.strip_suffix(b"\r").unwrap_or(line);
-            let began = at;
-            at += raw.len() as u64;
-            let mut extra = None;
-            let line = match &mut self.parts {
-                None => line,
-                Some(parts) => match parts.take(line, &mut self.line) {
-                    Taken::Line(value, cut) => {
-                        extra = Some(value);
-                        batch.cut += u64::from(cut);
-                        &self.line
-                    }
-                    Taken::Part => {
-                        self.pending.get_or_insert(began);
-                        continue;
-                    }
-                    Taken::Foreign => {
-                        counters.error();
-                        continue;
-                    }
-                },
-            };
-            let parts_wait = self.parts.as_ref().is_some_and(Parts::waiting);
-            match &mut self.joiner {
-                None => {
-                    batch.push(line, extra);
-                    if !parts_wait {
-                        self.pending = None;
-                    }
-                }
-                Some(joiner) => {
-                    let held = self.extra.take();
-                    let mut completed = false;
-                    let begins = joiner.line(line, now, &mut |event| {
-                        batch.push(
-                            event,
-                            if completed { extra.clone() } else { held.clone().or_else(|| extra.clone()) },
-                        );
-                        completed = true;
-                    });
-                    if begins && !parts_wait {
-                        self.pending = Some(began);
-                    } else if joiner.due().is_none() && !parts_wait {
-                        self.pending = None;
-                    }
-                    self.extra = if joiner.due().is_none() {
-                        None
-                    } else if begins {
-                        extra
-                    } else {
-                        held.or(extra)
-                    };
-                    batch.cut += joiner.take_cut();
-                }
-            }
-        }
-    }
-
-    fn flush(&mut self, batch: &mut Batch) {
-        let extra = self.extra.take();
-        if let Some(joiner) = &mut self.joiner {
-            joiner.flush(&mut |event| batch.push(event, extra.clone()));
-        }
-        if !self.parts.as_ref().is_some_and(Parts::waiting) {
-            self.pending = None;
-        }
     }
 }
 
