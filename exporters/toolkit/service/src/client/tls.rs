@@ -18,18 +18,16 @@ pub(super) fn config(options: &Tls) -> Result<ClientConfig, ClientError> {
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(|e| ClientError::Options(format!("TLS versions: {e}")))?;
-    let builder = if options.verify {
-        let pinned = options.ca.as_deref().map(certificates).transpose()?.unwrap_or_default();
-        let chain = WebPkiServerVerifier::builder_with_provider(Arc::new(roots(&pinned)?), provider)
+    let pinned = options.ca.as_deref().map(certificates).transpose()?.unwrap_or_default();
+    let trust = if options.verify {
+        let chain = WebPkiServerVerifier::builder_with_provider(Arc::new(roots(&pinned)?), Arc::clone(&provider))
             .build()
             .map_err(|e| ClientError::Options(format!("authorities: {e}")))?;
-        builder.dangerous().with_custom_certificate_verifier(Arc::new(Verified { pinned, chain }))
+        Trust::Chain { pinned, chain }
     } else {
-        if let Some(path) = &options.ca {
-            certificates(path)?;
-        }
-        builder.dangerous().with_custom_certificate_verifier(Arc::new(Unverified(provider)))
+        Trust::Any
     };
+    let builder = builder.dangerous().with_custom_certificate_verifier(Arc::new(Verifier { trust, provider }));
     match &options.identity {
         None => Ok(builder.with_no_client_auth()),
         Some((certificate, key)) => {
@@ -73,16 +71,18 @@ fn unreadable(path: &Path, error: &rustls_pki_types::pem::Error) -> ClientError 
     ClientError::Options(format!("{}: {error}", path.display()))
 }
 
-/// Verifies the chain; a self-signed certificate that is itself pinned is believed too, as Go does, which webpki refuses
-/// as a leaf (CaUsedAsEndEntity).
+/// Which certificates are believed.
 #[derive(Debug)]
-struct Verified {
-    pinned: Vec<CertificateDer<'static>>,
-    chain: Arc<WebPkiServerVerifier>,
+enum Trust {
+    /// Those of the authorities. A self-signed certificate that is itself pinned is believed too, as Go does, which webpki
+    /// refuses as a leaf (CaUsedAsEndEntity).
+    Chain { pinned: Vec<CertificateDer<'static>>, chain: Arc<WebPkiServerVerifier> },
+    /// Any, as the original does by default.
+    Any,
 }
 
-impl ServerCertVerifier for Verified {
-    fn verify_server_cert(
+impl Trust {
+    fn believe(
         &self,
         leaf: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
@@ -90,8 +90,9 @@ impl ServerCertVerifier for Verified {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        if !self.pinned.contains(leaf) {
-            return self.chain.verify_server_cert(leaf, intermediates, name, ocsp, now);
+        let Self::Chain { pinned, chain } = self else { return Ok(ServerCertVerified::assertion()) };
+        if !pinned.contains(leaf) {
+            return chain.verify_server_cert(leaf, intermediates, name, ocsp, now);
         }
         let itself = Leaf::read(leaf).ok_or(CertificateError::BadEncoding)?;
         let seconds = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
@@ -104,44 +105,25 @@ impl ServerCertVerifier for Verified {
         verify_server_name(&ParsedCertificate::try_from(leaf)?, name)?;
         Ok(ServerCertVerified::assertion())
     }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.chain.verify_tls12_signature(message, certificate, signature)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.chain.verify_tls13_signature(message, certificate, signature)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.chain.supported_verify_schemes()
-    }
 }
 
-/// Takes any certificate, as the original does by default: the peer still proves that it holds the key.
+/// Believes whom `trust` says; whoever it is proves that it holds the certificate's key.
 #[derive(Debug)]
-struct Unverified(Arc<CryptoProvider>);
+struct Verifier {
+    trust: Trust,
+    provider: Arc<CryptoProvider>,
+}
 
-impl ServerCertVerifier for Unverified {
+impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
+        self.trust.believe(leaf, intermediates, name, ocsp, now)
     }
 
     fn verify_tls12_signature(
@@ -150,7 +132,7 @@ impl ServerCertVerifier for Unverified {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
+        verify_tls12_signature(message, certificate, signature, &self.provider.signature_verification_algorithms)
     }
 
     fn verify_tls13_signature(
@@ -159,10 +141,10 @@ impl ServerCertVerifier for Unverified {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
+        verify_tls13_signature(message, certificate, signature, &self.provider.signature_verification_algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
+        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }
