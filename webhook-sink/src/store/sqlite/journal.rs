@@ -200,7 +200,8 @@ fn decode(all: &Bytes, at: usize) -> Option<(i64, Delivery, usize)> {
     }
     let payload = all.slice(at + HEADER..end);
     let received = Nanos(i64::from_le_bytes(payload.get(..8)?.try_into().ok()?));
-    let kind = [Kind::Alerts, Kind::Events, Kind::Raw].into_iter().find(|k| *k as u8 == payload[8])?;
+    let tag = *payload.get(8)?;
+    let kind = [Kind::Alerts, Kind::Events, Kind::Raw].into_iter().find(|k| *k as u8 == tag)?;
     let mut at = 9;
     let mut text = || {
         let length = usize::from(u16::from_le_bytes(payload.get(at..at + 2)?.try_into().ok()?));
