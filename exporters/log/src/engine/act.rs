@@ -107,20 +107,25 @@ impl Metric {
             return false;
         }
         let done = self.try_act(action, captures, line, moment, memory, trace);
-        if let Err(error) = &done {
-            self.own.errors += 1;
-            trace.effect(&self.definition, &memory.key, Effect::Failed(error));
-        } else if matches!(action.deed, Deed::Observe { .. }) {
-            self.own.matched += 1;
-            if let Some(mark) = &mut moment.mark {
-                let now = Instant::now();
-                self.own.spent += now.duration_since(*mark) * moment.weight;
-                *mark = now;
+        match &done {
+            Err(error) => {
+                self.own.errors += 1;
+                trace.effect(&self.definition, &memory.key, Effect::Failed(error));
+            }
+            Ok(false) => {}
+            Ok(true) => {
+                self.own.matched += 1;
+                if let Some(mark) = &mut moment.mark {
+                    let now = Instant::now();
+                    self.own.spent += now.duration_since(*mark) * moment.weight;
+                    *mark = now;
+                }
             }
         }
         done.is_ok()
     }
 
+    /// Answers whether there was something to observe.
     fn try_act(
         &mut self,
         action: &Action,
@@ -129,7 +134,7 @@ impl Metric {
         moment: &Moment,
         Memory { text, key }: &mut Memory,
         trace: &mut impl Trace,
-    ) -> Result<(), ActError> {
+    ) -> Result<bool, ActError> {
         match &action.deed {
             Deed::Observe { value, operation, labels } => {
                 let value = match value {
@@ -138,7 +143,7 @@ impl Metric {
                         let Some(value) = reading.read(value.render(captures, line, text)?)? else {
                             key.begin(0);
                             trace.effect(&self.definition, key, Effect::Nothing);
-                            return Ok(());
+                            return Ok(false);
                         };
                         value
                     }
@@ -164,6 +169,7 @@ impl Metric {
                         trace.effect(&self.definition, key, Effect::Full);
                     }
                 }
+                Ok(true)
             }
             Deed::Delete { places, labels } => {
                 key.begin(labels.len());
@@ -173,8 +179,8 @@ impl Metric {
                 let gone = self.table.delete(self.definition.labels.len(), places, key.bytes());
                 key.begin(0);
                 trace.effect(&self.definition, key, Effect::Deleted(gone));
+                Ok(false)
             }
         }
-        Ok(())
     }
 }

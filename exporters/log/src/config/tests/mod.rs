@@ -2,6 +2,7 @@
 
 mod grok;
 mod ours;
+mod pages;
 
 use super::*;
 use std::path::PathBuf;

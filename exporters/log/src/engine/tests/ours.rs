@@ -86,7 +86,7 @@ metrics:
   - {type: gauge, name: lag, help: h, value: '@lag'}
 ",
     ));
-    // 1 800 000 000 is 17:00 in Seoul.
+    // 1 800 000 000, the time of these tests, is 17:00 in Seoul.
     assert_eq!(engine.line("2027-01-15 16:59:50 open 1.5"), Outcome::Matched);
     assert_eq!(engine.line("2027-01-15 16:59:55 open -"), Outcome::Matched);
     assert_eq!(engine.line("2027-01-15 16:59:58 close 2"), Outcome::Matched);
