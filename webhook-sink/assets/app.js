@@ -14,6 +14,7 @@
       const at = new Date(t.dateTime);
       t.title = at.toLocaleString(document.documentElement.lang) + "\n" + t.dateTime;
       const s = (Date.now() - at) / 1000;
+      if (t.hasAttribute("data-until")) t.textContent = s > -1 ? body.dataset.now : span(-s);
       if (t.hasAttribute("data-ago")) t.textContent = s < 1 ? body.dataset.now : span(s) + body.dataset.ago;
     }
   };

@@ -96,7 +96,10 @@ impl Sender {
 /// What went wrong without the address: a webhook's address is its password.
 fn harmless(e: &ClientError) -> String {
     match e {
-        ClientError::Peer { source, .. } => format!("cannot be reached: {source}"),
+        ClientError::Peer { source, .. } => {
+            let text = source.to_string();
+            format!("cannot be reached: {}", text.split(" (os error").next().unwrap_or_default())
+        }
         ClientError::Timeout { seconds, .. } => format!("no answer within {seconds:.1} s"),
         ClientError::TooLarge { limit, .. } => format!("answer larger than {limit} bytes"),
         ClientError::Redirects { .. } => "redirects are not followed".into(),

@@ -10,7 +10,7 @@ use super::{Context, Trouble, item, page};
 use crate::api::Api;
 use crate::clock::Nanos;
 use crate::history::alerts::{self, Filter};
-use crate::history::stats;
+use crate::history::{label, object, stats};
 use crate::print::{Style, lay_out};
 use crate::store::sql::{Row, StoreError, args};
 
@@ -89,9 +89,12 @@ struct Sent {
     id: i64,
     delivery: i64,
     target: String,
+    /// What the message is about.
+    title: String,
     state: String,
     attempts: i64,
     next: String,
+    next_text: String,
     answer: String,
     can: bool,
 }
@@ -181,7 +184,8 @@ pub(super) async fn one(
         .store
         .read(move |db| {
             let found = db.first(&format!("SELECT {COLUMNS} WHERE d.id = ?1"), args![id], |row| delivery(row, t))?;
-            let sent = db.all(&format!("{OUTBOX} WHERE delivery_id = ?1 ORDER BY id"), args![id], outgoing)?;
+            let sent =
+                db.all(&format!("{OUTBOX} WHERE o.delivery_id = ?1 ORDER BY o.id"), args![id], |row| outgoing(row, t))?;
             let mut body = Vec::new();
             db.query("SELECT body FROM deliveries WHERE id = ?1", args![id], &mut |row| {
                 row.blob(0, &mut |raw| {
@@ -199,16 +203,22 @@ pub(super) async fn one(
     Ok(page(&One { d, sent, targets, ask: api.wants_login(&headers), body, c: context }))
 }
 
-const OUTBOX: &str = "SELECT id, delivery_id, target, state, attempts, next_ns, answer FROM outbox";
+const OUTBOX: &str = "SELECT o.id, o.delivery_id, o.target, o.state, o.attempts, o.next_ns, o.answer, g.name, g.labels,
+  g.common_labels FROM outbox o LEFT JOIN groups g ON g.id = o.group_id";
 
-fn outgoing(row: &dyn Row) -> Result<Sent, StoreError> {
+fn outgoing(row: &dyn Row, t: &super::Words) -> Result<Sent, StoreError> {
     let state = row.text(3)?;
+    let next = Some(Nanos(row.int(5)?)).filter(|_| state == "pending");
+    let (labels, common) = (object(&row.text(8)?), object(&row.text(9)?));
+    let name = label(&common, "alertname").or_else(|| label(&labels, "alertname"));
     Ok(Sent {
         id: row.int(0)?,
         delivery: row.int(1)?,
         target: row.text(2)?,
+        title: name.map_or_else(|| row.text(7), |n| Ok(n.to_owned()))?,
         attempts: row.int(4)?,
-        next: if state == "pending" { Nanos(row.int(5)?).rfc3339_seconds() } else { String::new() },
+        next: next.map(Nanos::rfc3339_seconds).unwrap_or_default(),
+        next_text: next.map(|n| t.span(Nanos::now().until(n).as_secs())).unwrap_or_default(),
         answer: row.text(6)?,
         can: state == "dead" || state == "pending",
         state,
@@ -216,13 +226,14 @@ fn outgoing(row: &dyn Row) -> Result<Sent, StoreError> {
 }
 
 pub(super) async fn outbox(context: Context, State(api): State<Api>, headers: HeaderMap) -> Result<Response, Trouble> {
+    let t = context.t;
     let rows = api
         .store
-        .read(|db| {
+        .read(move |db| {
             db.all(
-                &format!("{OUTBOX} WHERE state IN ('pending', 'sending', 'dead') ORDER BY id DESC LIMIT 200"),
+                &format!("{OUTBOX} WHERE o.state IN ('pending', 'sending', 'dead') ORDER BY o.id DESC LIMIT 200"),
                 &[],
-                outgoing,
+                |row| outgoing(row, t),
             )
         })
         .await?;

@@ -170,7 +170,7 @@ pub(super) static EN: Words = Words {
     alerts_count: " alerts",
     cut_off: " cut off by max_alerts",
     history: "History",
-    episodes_month: "episodes in the last 30 days",
+    episodes_month: " episodes in the last 30 days",
     started: "Started",
     ended: "Ended",
     lasted: "lasted",
