@@ -21,6 +21,7 @@ ABSENT = {
     r"node_hwmon": "no sensors in a virtual machine",
     r"node_pressure": "only where the kernel measures pressure",
     r"\bALERTS\b": "only while something fires",
+    r"offset \d+m|\[\d+d\]": "only in a lab that has run for a while",
     r"[=<>]=? *[0-9.]+$": "only while something is wrong",
 }
 # Services that may be left out of a lab, and what only they give.

@@ -25,7 +25,7 @@ check "the sink is ready" "싱크 준비됨" get "$sink/-/ready"
 check "the Watchdog reaches the sink" "Watchdog이 싱크에 도착함" within 90 in_sink Watchdog firing 2000-01-01T00:00:00Z
 say "Site" "사이트"
 check "the demo site answers" "데모 사이트가 응답함" get "$site/"
-for _ in $(seq 50); do get -o /dev/null "$site/" || true; done
+for _ in $(seq 50); do get -o /dev/null "$site/" 2>/dev/null || true; done
 check "requests are counted" "요청이 세어짐" within 30 answer 'rate(nginx_http_requests_total[1m]) > 0'
 if [ "$form" = native ]; then
   say "Grafana and the log stack are not part of the lab without Docker" "Docker 없는 실습실에는 Grafana와 로그 스택이 없습니다"
