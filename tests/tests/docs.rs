@@ -11,6 +11,7 @@ use tests::{binary, repo};
 const PROGRAMS: &[(&str, &str)] = &[
     ("container-exporter", "exporters/container/src"),
     ("custom-exporter", "custom-exporter/src"),
+    ("log-exporter", "exporters/log/src"),
     ("mysqld-exporter", "exporters/mysqld/src"),
     ("nginx-exporter", "exporters/nginx/src"),
     ("node-exporter", "exporters/node/src"),

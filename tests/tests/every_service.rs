@@ -10,9 +10,13 @@ use tests::{Service, binary, free_port, get, peer, program, skip};
 fn services() -> Vec<(&'static str, Vec<String>, Option<tempfile::TempDir>)> {
     let dir = tempfile::tempdir().unwrap();
     let storage = format!("--storage.path={}", dir.path().display());
+    let rules = dir.path().join("rules.yml");
+    std::fs::write(&rules, "rules: [{regex: ., metrics: [{type: counter, name: lines_total, help: Lines.}]}]").unwrap();
+    let rules = format!("--config.file={}", rules.display());
     vec![
         ("container-exporter", Vec::new(), None),
         ("custom-exporter", Vec::new(), None),
+        ("log-exporter", vec![rules], None),
         ("mysqld-exporter", vec!["--mysqld.username=nobody".into(), "--config.my-cnf=/nonexistent".into()], None),
         ("nginx-exporter", Vec::new(), None),
         ("node-exporter", Vec::new(), None),

@@ -22,6 +22,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("mysqld-exporter", "exporters/mysqld"),
     ("nginx-exporter", "exporters/nginx"),
     ("container-exporter", "exporters/container"),
+    ("log-exporter", "exporters/log"),
     ("custom-exporter", "custom-exporter"),
     ("webhook-sink", "webhook-sink"),
 ];

@@ -134,7 +134,7 @@ impl Ledger {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::input::files::{Identity, Mark};
+    use crate::input::files::{Identity, Mark, Print};
 
     fn source(id: u64, path: &str) -> Arc<Source> {
         Arc::new(Source { id, input: "in".into(), path: path.into() })
@@ -142,7 +142,7 @@ mod tests {
 
     fn place(offset: u64) -> Place {
         let identity = Identity { dev: 1, ino: 2 };
-        Place::File(Mark { identity, offset, head: Default::default(), tail: Default::default(), within: false })
+        Place::File(Mark { identity, offset, head: Print::default(), tail: Print::default(), within: false })
     }
 
     #[test]

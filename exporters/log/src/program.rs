@@ -32,6 +32,7 @@ pub(crate) fn program() -> Program {
 }
 
 /// What grok_exporter's configuration says of the listener holds where no flag does.
+#[expect(clippy::unnecessary_wraps, reason = "what settles flags may refuse them")]
 fn settle(flags: &mut Flags) -> Result<(), String> {
     let path = flags.text(CONFIG_FILE.name);
     // What is wrong with the file is said when it is read to be used.

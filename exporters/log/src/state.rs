@@ -65,13 +65,11 @@ impl Storage {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok((storage, None)),
             Err(e) => return Err(wrong(&path, e)),
         };
-        match decode(&bytes) {
-            Some(saved) => Ok((storage, Some(saved))),
-            None => {
-                storage.put_aside("damaged, or of another version");
-                Ok((storage, None))
-            }
+        let saved = decode(&bytes);
+        if saved.is_none() {
+            storage.put_aside("damaged, or of another version");
         }
+        Ok((storage, saved))
     }
 
     /// Puts the saved file aside: what is in it cannot be used.

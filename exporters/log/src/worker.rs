@@ -69,20 +69,15 @@ impl Worker {
             return;
         };
         while !self.stopping {
-            let message = match messages.try_recv() {
-                Ok(message) => Some(message),
-                Err(_) => {
-                    let until = if self.dirty && self.saver.is_some() {
-                        self.next_save.min(self.next_expire)
-                    } else {
-                        self.next_expire
-                    };
-                    let waited = clock.block_on(async { tokio::time::timeout_at(until.into(), messages.recv()).await });
-                    match waited {
-                        Ok(None) => break,
-                        Ok(message) => message,
-                        Err(_) => None,
-                    }
+            let message = if let Ok(message) = messages.try_recv() {
+                Some(message)
+            } else {
+                let saves = self.dirty && self.saver.is_some();
+                let until = if saves { self.next_save.min(self.next_expire) } else { self.next_expire };
+                match clock.block_on(async { tokio::time::timeout_at(until.into(), messages.recv()).await }) {
+                    Ok(None) => break,
+                    Ok(message) => message,
+                    Err(_) => None,
                 }
             };
             match message {

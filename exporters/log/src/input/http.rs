@@ -194,7 +194,7 @@ struct Sender<'a> {
 impl Sender<'_> {
     /// One JSON event; one without the line costs only itself.
     async fn event(&mut self, json: &str) -> Result<(), Refusal> {
-        let Ok(event) = serde_json::from_str::<Value>(json) else {
+        let Ok(mut event) = serde_json::from_str::<Value>(json) else {
             self.webhook.counters.error();
             return Ok(());
         };
@@ -202,6 +202,13 @@ impl Sender<'_> {
             self.webhook.counters.error();
             return Ok(());
         };
+        if self.webhook.settings.nested
+            && let Value::Object(fields) = &mut event
+            && !fields.contains_key("x")
+        {
+            let whole = Value::Object(fields.clone());
+            fields.insert("x".into(), whole);
+        }
         self.line(line.as_bytes(), Some(event), json.len()).await
     }
 

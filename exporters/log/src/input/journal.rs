@@ -107,19 +107,18 @@ impl Parser {
             self.entry.clear();
             return Some(1);
         }
-        let (name, value, used) = match memchr::memchr(b'=', line) {
-            Some(equals) => (&line[..equals], &line[equals + 1..], end + 1),
-            None => {
-                let (length, bytes) = rest[end + 1..].split_first_chunk::<8>()?;
-                let length = usize::try_from(u64::from_le_bytes(*length)).ok()?;
-                if length > MOST_HELD {
-                    // No field: go on behind this line.
-                    return Some(end + 1);
-                }
-                let value = bytes.get(..length)?;
-                bytes.get(length)?;
-                (line, value, end + 1 + 8 + length + 1)
+        let (name, value, used) = if let Some(equals) = memchr::memchr(b'=', line) {
+            (&line[..equals], &line[equals + 1..], end + 1)
+        } else {
+            let (length, bytes) = rest[end + 1..].split_first_chunk::<8>()?;
+            let length = usize::try_from(u64::from_le_bytes(*length)).ok()?;
+            if length > MOST_HELD {
+                // No field: go on behind this line.
+                return Some(end + 1);
             }
+            let value = bytes.get(..length)?;
+            bytes.get(length)?;
+            (line, value, end + 1 + 8 + length + 1)
         };
         let value = &value[..value.len().min(LONGEST_LINE)];
         let name = String::from_utf8_lossy(name).into_owned();

@@ -202,6 +202,6 @@ impl Inputs {
 }
 
 fn acceptor(tls: &Tls) -> Result<TlsAcceptor, String> {
-    let config = service::server_tls(&tls.cert_file, &tls.key_file, tls.client_ca_file.as_deref());
+    let config = service::server_tls(&tls.cert, &tls.key, tls.client_ca.as_deref());
     config.map(TlsAcceptor::from).map_err(|e| format!("tls: {e}"))
 }

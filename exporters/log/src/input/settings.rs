@@ -73,8 +73,8 @@ pub(crate) struct Files {
     #[serde(default)]
     pub(crate) format: FileFormat,
     /// No more files than that are read at once.
-    #[serde(default = "max_files")]
-    pub(crate) max_files: usize,
+    #[serde(default = "max_files", rename = "max_files")]
+    pub(crate) most: usize,
 }
 
 impl Files {
@@ -88,7 +88,7 @@ impl Files {
             poll_interval: None,
             multiline: None,
             format: FileFormat::Plain,
-            max_files: max_files(),
+            most: max_files(),
         }
     }
 
@@ -162,12 +162,15 @@ pub(crate) struct Http {
     /// What stands between two lines of `text_bulk`.
     #[serde(default = "blank_line")]
     pub(crate) separator: String,
+    /// Events are found below `x` in templates too, where grok_exporter has those of `json_bulk` by mistake.
+    #[serde(skip)]
+    pub(crate) nested: bool,
 }
 
 impl Http {
     /// As our form has it where a key is not given.
     pub(crate) fn of(format: HttpFormat) -> Self {
-        Self { name: http_name(), path: webhook(), format, selector: message(), separator: blank_line() }
+        Self { name: http_name(), path: webhook(), format, selector: message(), separator: blank_line(), nested: false }
     }
 
     fn check(&self) -> Result<(), String> {
@@ -230,12 +233,14 @@ impl Lumberjack {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Tls {
     /// PEM file.
-    pub(crate) cert_file: PathBuf,
+    #[serde(rename = "cert_file")]
+    pub(crate) cert: PathBuf,
     /// PEM file.
-    pub(crate) key_file: PathBuf,
+    #[serde(rename = "key_file")]
+    pub(crate) key: PathBuf,
     /// PEM file; with it clients must show a certificate that it signed.
-    #[serde(default)]
-    pub(crate) client_ca_file: Option<PathBuf>,
+    #[serde(default, rename = "client_ca_file")]
+    pub(crate) client_ca: Option<PathBuf>,
 }
 
 /// `type: journal`.

@@ -79,6 +79,7 @@ fn webhook(input: &Input, version: u32) -> Result<Http, String> {
         }
     };
     let mut http = Http::of(format);
+    http.nested = format == HttpFormat::JsonBulk;
     if let Some(path) = text(input.webhook_path.as_ref()) {
         path.clone_into(&mut http.path);
     }

@@ -8,9 +8,9 @@ mod tail;
 mod thread;
 mod watch;
 
-#[cfg(test)]
-pub(crate) use mark::Identity;
 pub(crate) use mark::Mark;
+#[cfg(test)]
+pub(crate) use mark::{Identity, Print};
 
 use super::Files;
 use super::batch::{Counters, Feed, Source};
@@ -34,7 +34,7 @@ pub(crate) struct Reader {
 
 /// Files that are open now, by the id of their source.
 #[derive(Debug, Default)]
-pub(crate) struct Open(Mutex<BTreeMap<u64, (Arc<Source>, Arc<File>)>>);
+pub(crate) struct Open(Mutex<BTreeMap<u64, Arc<File>>>);
 
 /// One input for the thread.
 #[derive(Debug)]
@@ -117,7 +117,7 @@ impl Reader {
 
 impl Open {
     fn insert(&self, source: &Arc<Source>, file: Arc<File>) {
-        self.lock().insert(source.id, (Arc::clone(source), file));
+        self.lock().insert(source.id, file);
     }
 
     fn remove(&self, id: u64) {
@@ -126,10 +126,10 @@ impl Open {
 
     /// Size of a file now.
     pub(crate) fn size(&self, id: u64) -> Option<u64> {
-        self.lock().get(&id).and_then(|(_, file)| file.metadata().ok()).map(|m| m.len())
+        self.lock().get(&id).and_then(|file| file.metadata().ok()).map(|m| m.len())
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<u64, (Arc<Source>, Arc<File>)>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<u64, Arc<File>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

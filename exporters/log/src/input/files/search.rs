@@ -111,7 +111,7 @@ mod tests {
     fn renamed_copied_and_unseen() {
         let dir = tempfile::tempdir().unwrap();
         let at = |name: &str| dir.path().join(name);
-        let text: String = (0..200).map(|i| format!("line number {i}\n")).collect();
+        let text: String = (0..200).fold(String::new(), |text, i| text + &format!("line number {i}\n"));
         std::fs::write(at("app.log"), &text).unwrap();
         let mark = mark(&at("app.log"), 1504);
         let none = HashSet::new();

@@ -58,13 +58,12 @@ impl Frames {
                         self.give(out);
                     }
                 }
-                State::Line => match memchr::memchr2(b'\n', 0, bytes) {
-                    Some(end) => {
+                State::Line => {
+                    if let Some(end) = memchr::memchr2(b'\n', 0, bytes) {
                         self.hold(&bytes[..end]);
                         bytes = &bytes[end + 1..];
                         self.give(out);
-                    }
-                    None => {
+                    } else {
                         self.hold(bytes);
                         bytes = &[];
                         if self.held.len() == LONGEST_LINE {
@@ -72,7 +71,7 @@ impl Frames {
                             self.state = State::Skip;
                         }
                     }
-                },
+                }
                 State::Skip => {
                     let end = memchr::memchr2(b'\n', 0, bytes);
                     bytes = end.map_or(&[], |end| &bytes[end + 1..]);

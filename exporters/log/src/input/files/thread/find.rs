@@ -1,6 +1,6 @@
 //! Finding files: those that are there, those that come, and what became of those that went.
 
-use super::{Closed, Held, POLL, Thread};
+use super::{Held, POLL, Thread};
 use crate::input::Files;
 use crate::input::batch::Message;
 use crate::input::files::Stood;
@@ -146,8 +146,8 @@ impl Thread {
         }
         let input = &self.inputs[at];
         let count = self.tails.values().filter(|h| h.tail.rotated.is_none() && Arc::ptr_eq(&h.input, &input.settings));
-        let wrong = if count.count() >= input.settings.max_files {
-            format!("more than max_files = {} files match", input.settings.max_files)
+        let wrong = if count.count() >= input.settings.most {
+            format!("more than max_files = {} files match", input.settings.most)
         } else {
             match File::open(path).and_then(|file| file.metadata().map(|meta| (file, meta))) {
                 Ok((file, meta)) => {
@@ -195,7 +195,7 @@ impl Thread {
     }
 
     /// What the kernel told.
-    pub(super) fn happened(&mut self, happened: &Happened) -> Result<(), Closed> {
+    pub(super) fn happened(&mut self, happened: &Happened) {
         for id in &happened.changed {
             if let Some(held) = self.tails.get_mut(id) {
                 held.tail.dirty = true;
@@ -227,7 +227,6 @@ impl Thread {
         if look {
             self.look();
         }
-        Ok(())
     }
 
     /// Reads a rotated file that nobody knew under its first name.

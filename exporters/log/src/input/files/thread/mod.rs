@@ -102,7 +102,8 @@ impl Thread {
                     Order::Stop => return,
                 }
             }
-            if self.happened(&happened).is_err() || self.by_time(woke).is_err() {
+            self.happened(&happened);
+            if self.by_time(woke).is_err() {
                 return;
             }
         }
@@ -127,8 +128,9 @@ impl Thread {
                 Ok(Read::Closed) => return Err(Closed),
                 Err(e) => {
                     tail.dirty = false;
-                    let counters = self.inputs.iter().find(|i| Arc::ptr_eq(&i.settings, &held.input));
-                    counters.iter().for_each(|i| i.counters.error());
+                    if let Some(input) = self.inputs.iter().find(|i| Arc::ptr_eq(&i.settings, &held.input)) {
+                        input.counters.error();
+                    }
                     if self.complained.insert(tail.path.clone()) {
                         tracing::error!(file = tail.source.path, err = %e, "File cannot be read");
                     }
@@ -223,7 +225,9 @@ impl Thread {
             }
         }
         if slow {
-            self.tails.values_mut().for_each(|h| h.tail.dirty = true);
+            for held in self.tails.values_mut() {
+                held.tail.dirty = true;
+            }
         }
         if look {
             self.look();
@@ -246,7 +250,9 @@ impl Thread {
                 over.push(*id);
             }
         }
-        over.into_iter().for_each(|id| self.close(id));
+        for id in over {
+            self.close(id);
+        }
         Ok(())
     }
 
