@@ -13,7 +13,6 @@ mod time;
 mod value;
 
 pub(crate) use attempt::{Attempt, attempt};
-pub(crate) use kept::RestoreError;
 pub(crate) use own::OWN_NAMES;
 pub(crate) use rule::{Action, Condition, Deed, Label, LineTime, Operation, Rule, Sources, Test, Text, Value};
 pub(crate) use time::Layout;

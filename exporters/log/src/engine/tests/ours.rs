@@ -1,6 +1,7 @@
 //! Our own form: what its rules can say beyond grok_exporter's.
 
 use super::*;
+use crate::engine::kept::RestoreError;
 use proptest::prelude::*;
 
 fn rule(rest: &str) -> String {
