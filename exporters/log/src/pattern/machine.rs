@@ -156,16 +156,16 @@ impl Memory {
 }
 
 impl Program {
-    /// Looks for the first match that begins at `from` or later. `steps` is how much work is allowed.
+    /// Looks for the first match that begins at `from` or later. `steps` is how much work is allowed; what is done is taken off.
     pub(crate) fn search(
         &self,
         line: &[u8],
         from: usize,
         memory: &mut Memory,
-        mut steps: u64,
+        steps: &mut u64,
     ) -> Result<bool, MatchError> {
         memory.slots.resize(self.slots, UNSET);
-        let found = self.look_for(line, from, memory, &mut steps);
+        let found = self.look_for(line, from, memory, steps);
         memory.trim();
         found
     }

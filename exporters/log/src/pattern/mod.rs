@@ -22,6 +22,11 @@ pub(crate) use grok::Patterns;
 pub(crate) use machine::Memory;
 pub(crate) use regex::Regex;
 
+/// Length of the character at the start of `text`, which is not empty.
+pub(crate) fn char_len(text: &[u8]) -> usize {
+    class::decode(text).1
+}
+
 /// Why a pattern cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PatternError {

@@ -57,21 +57,37 @@ impl Regex {
         self.names.len()
     }
 
-    /// Whether a group has a name.
-    pub(crate) fn has_names(&self) -> bool {
-        self.names.iter().any(Option::is_some)
+    /// The last group of this name.
+    pub(crate) fn group(&self, name: &str) -> Option<usize> {
+        self.names.iter().rposition(|group| group.as_deref() == Some(name))
+    }
+
+    /// The work that all searches on a text of this length may cause together.
+    pub(crate) fn steps(len: usize) -> u64 {
+        STEPS + 16 * len as u64
+    }
+
+    /// As [`Self::search`], for searches that share an allowance.
+    pub(crate) fn search_within(
+        &self,
+        line: &[u8],
+        from: usize,
+        memory: &mut Memory,
+        steps: &mut u64,
+    ) -> Result<bool, MatchError> {
+        self.program.search(line, from, memory, steps)
     }
 
     /// Looks for a match that begins at `from` or later; `memory` says where afterwards.
     pub(crate) fn search(&self, line: &[u8], from: usize, memory: &mut Memory) -> Result<bool, MatchError> {
         let Some(linear) = &self.linear else {
-            return self.program.search(line, from, memory, STEPS + line.len() as u64);
+            return self.program.search(line, from, memory, &mut (STEPS + line.len() as u64));
         };
-        let steps = STEPS_BEFORE_LINEAR + 4 * line.len() as u64;
-        let found = self.program.search(line, from, memory, steps);
+        let mut steps = STEPS_BEFORE_LINEAR + 4 * line.len() as u64;
+        let found = self.program.search(line, from, memory, &mut steps);
         if found.is_ok() || !line.is_ascii() || line.ends_with(b"\n") {
             // A line that the other engine may not see gets the larger allowance.
-            return if found.is_ok() { found } else { self.program.search(line, from, memory, STEPS) };
+            return if found.is_ok() { found } else { self.program.search(line, from, memory, &mut { STEPS }) };
         }
         if linear.len().saturating_mul(line.len()) > MAX_LINEAR {
             return Err(MatchError::Limit);

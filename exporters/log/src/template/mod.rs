@@ -1,68 +1,65 @@
-//! Values of labels and metrics: Go's `text/template` as grok_exporter uses it.
+//! Values of labels and metrics: Go's `text/template` with the functions of grok_exporter.
+
 #![allow(dead_code, reason = "the engine that uses it is being written")]
+
+mod execute;
+mod function;
+mod gsub;
+mod layout;
+mod lexer;
+mod number;
+mod parse;
+mod printf;
+#[cfg(test)]
+mod tests;
+mod value;
 
 use crate::line::Line;
 use crate::pattern::Captures;
 
+use execute::Execution;
+use parse::{Expr, Node, Tree};
+
 /// A parsed template.
 #[derive(Clone, Debug)]
 pub(crate) struct Template {
-    parts: Vec<Part>,
-    fields: Vec<String>,
-}
-
-#[derive(Clone, Debug)]
-enum Part {
-    Text(String),
-    Field(usize),
-    LogFile,
+    tree: Tree,
 }
 
 impl Template {
     /// Parses and checks all that can be checked without a line.
     pub(crate) fn parse(text: &str) -> Result<Self, TemplateError> {
-        let mut template = Self { parts: Vec::new(), fields: Vec::new() };
-        let mut rest = text;
-        while let Some((before, after)) = rest.split_once("{{") {
-            let error = || TemplateError { text: text.into(), message: "unclosed action".into() };
-            let (action, after) = after.split_once("}}").ok_or_else(error)?;
-            let name = action.trim().strip_prefix('.').ok_or_else(|| TemplateError {
-                text: text.into(),
-                message: format!("function {} not defined", action.trim()),
-            })?;
-            template.parts.push(Part::Text(before.into()));
-            template.parts.push(if name == "logfile" {
-                Part::LogFile
-            } else {
-                let index = template.fields.iter().position(|field| field == name).unwrap_or_else(|| {
-                    template.fields.push(name.into());
-                    template.fields.len() - 1
-                });
-                Part::Field(index)
-            });
-            rest = after;
-        }
-        template.parts.push(Part::Text(rest.into()));
-        template.parts.retain(|part| !matches!(part, Part::Text(text) if text.is_empty()));
-        Ok(template)
+        let tree = parse::parse(text).map_err(|message| TemplateError { text: text.into(), message })?;
+        Ok(Self { tree })
     }
 
     /// The fields of the line that it uses, each once; not `logfile` and `extra`.
     pub(crate) fn fields(&self) -> &[String] {
-        &self.fields
+        &self.tree.fields
+    }
+
+    /// Whether it uses `.logfile`.
+    pub(crate) fn uses_logfile(&self) -> bool {
+        self.tree.logfile
+    }
+
+    /// Whether it uses `.extra`.
+    pub(crate) fn uses_extra(&self) -> bool {
+        self.tree.extra
     }
 
     /// Fixes where each field is found: `wanted` as given to the matcher. A field that is not in there is empty.
     pub(crate) fn bind(self, wanted: &[&str]) -> Bound {
-        let slots = self.fields.iter().map(|field| wanted.iter().position(|name| name == field)).collect();
-        Bound { template: self, slots }
+        let tree = self.tree;
+        let slots = tree.fields.iter().map(|field| wanted.iter().position(|name| name == field)).collect();
+        Bound { tree, slots }
     }
 }
 
 /// A template that knows where its fields stand.
 #[derive(Clone, Debug)]
 pub(crate) struct Bound {
-    template: Template,
+    tree: Tree,
     slots: Vec<Option<usize>>,
 }
 
@@ -74,25 +71,43 @@ impl Bound {
         line: &'a Line<'_>,
         out: &'a mut Vec<u8>,
     ) -> Result<&'a [u8], RenderError> {
-        let value = |slot: usize| self.slots[slot].map_or(&b""[..], |slot| captures.get(slot));
-        if let [Part::Field(slot)] = self.template.parts[..] {
-            return Ok(value(slot));
+        match &self.tree.nodes[..] {
+            [] => return Ok(b""),
+            [Node::Text(text)] => return Ok(text),
+            [Node::Print(Expr::Field(index))] => return Ok(self.capture(*index, captures)),
+            [Node::Print(Expr::LogFile)] => return Ok(line.file.as_bytes()),
+            _ => {}
         }
         out.clear();
-        for part in &self.template.parts {
-            match part {
-                Part::Text(text) => out.extend_from_slice(text.as_bytes()),
-                Part::Field(slot) => out.extend_from_slice(value(*slot)),
-                Part::LogFile => out.extend_from_slice(line.file.as_bytes()),
-            }
-        }
+        Execution::new(self, captures, line).run(out).map_err(|message| RenderError { message })?;
         Ok(out)
+    }
+
+    /// The field's index among the wanted ones, if the template is that field alone.
+    pub(crate) fn lone_field(&self) -> Option<usize> {
+        match self.tree.nodes[..] {
+            [Node::Print(Expr::Field(index))] => self.slots[index],
+            _ => None,
+        }
+    }
+
+    /// The text, if it is the same for every line.
+    pub(crate) fn constant(&self) -> Option<&[u8]> {
+        match &self.tree.nodes[..] {
+            [] => Some(b""),
+            [Node::Text(text)] => Some(text),
+            _ => None,
+        }
+    }
+
+    fn capture<'a>(&self, index: usize, captures: &'a Captures<'_>) -> &'a [u8] {
+        self.slots.get(index).copied().flatten().map_or(b"", |slot| captures.get(slot))
     }
 }
 
 /// A template that cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error("template {text}: {message}")]
+#[error("template '{text}': {message}")]
 pub(crate) struct TemplateError {
     text: String,
     message: String,

@@ -194,7 +194,7 @@ fn agree(pattern: &str, line: &[u8]) -> Result<(), TestCaseError> {
     let Ok(oracle) = regex::bytes::RegexBuilder::new(&linear).size_limit(1 << 22).build() else { return Ok(()) };
     let program = super::compile(&parsed.node, parsed.names.len(), |_| true).unwrap();
     let mut memory = Memory::default();
-    let Ok(found) = program.search(line, 0, &mut memory, 5_000_000) else { return Ok(()) };
+    let Ok(found) = program.search(line, 0, &mut memory, &mut 5_000_000) else { return Ok(()) };
     let want = oracle.captures(line);
     prop_assert_eq!(found, want.is_some(), "{} on {:?}", pattern, String::from_utf8_lossy(line));
     let Some(want) = want else { return Ok(()) };
