@@ -1,5 +1,5 @@
 //! What the sink promises: nothing lost over kills, durable before it answers, alive under attack and on a full disk.
-//! With `BONGSU_SOAK=1` the long forms run.
+//! With `BONGSU_SOAK=1` the long forms run: `./lab soak sink`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)] // tests fail by panic
 
 use std::collections::HashMap;
@@ -12,10 +12,16 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::Value;
-use tests::{Service, get, parity, peer, post, program, skip, wait_until};
+use tests::{Provider, Service, get, parity, peer, post, program, skip, wait_until};
 
 fn soak() -> bool {
     std::env::var_os("BONGSU_SOAK").is_some_and(|v| v == "1")
+}
+
+/// A size of the long forms, from the environment.
+fn asked(name: &str, short: usize, long: usize) -> usize {
+    let given = std::env::var(name).ok().and_then(|v| v.parse().ok());
+    given.unwrap_or(if soak() { long } else { short })
 }
 
 fn command(dir: &Path, port: u16, more: &[&str]) -> Command {
@@ -75,7 +81,7 @@ fn kept(sink: &Service) -> HashMap<u64, usize> {
 #[test]
 fn nothing_acknowledged_is_lost_over_kills() {
     let dir = tempfile::tempdir().unwrap();
-    let (kills, wanted) = if soak() { (50, 100_000) } else { (4, 2_000) };
+    let (kills, wanted) = (asked("BONGSU_SOAK_KILLS", 4, 50), asked("BONGSU_SOAK_PAYLOADS", 2_000, 100_000));
     let port = tests::free_port();
     let stop = Arc::new(AtomicBool::new(false));
     let acknowledged = Arc::new(Mutex::new(Vec::new()));
@@ -244,8 +250,14 @@ fn peak(sink: &Service) -> u64 {
 
 #[test]
 fn large_bodies_and_bombs_stay_within_the_memory() {
+    let Some(prlimit) = program("prlimit") else { return skip("no prlimit") };
     let dir = tempfile::tempdir().unwrap();
-    let sink = sink(dir.path(), &[]);
+    let port = tests::free_port();
+    let inner = command(dir.path(), port, &[]);
+    // What it writes to in memory may not grow beyond 256 MiB: more would end it.
+    let mut limited = Command::new(prlimit);
+    limited.arg("--data=268435456").arg(inner.get_program()).args(inner.get_args());
+    let mut sink = Service::start(limited, port);
     let each = if soak() { 16 } else { 4 };
     let text = "x".repeat((32 << 20) - 1000);
     let large = Arc::new(message(1).replace("\"annotations\":{}", &format!("\"annotations\":{{\"x\":\"{text}\"}}")));
@@ -281,6 +293,74 @@ fn large_bodies_and_bombs_stay_within_the_memory() {
     assert!(answer[..n].starts_with(b"HTTP/1.1 413"), "{}", String::from_utf8_lossy(&answer[..n]));
     println!("{each} bodies of 32 MiB: {answers:?}, peak {} MiB", peak(&sink) >> 20);
     assert!(peak(&sink) < 256 << 20, "{} MiB", peak(&sink) >> 20);
+    assert_eq!(post(&sink.url("/alerts"), message(9).as_bytes()).unwrap().status, 200, "it lives on");
+    sink.signal(rustix::process::Signal::TERM);
+    assert_eq!(sink.wait(), Some(0));
+}
+
+/// Moves the outbox into the past, as if that much time had gone by since.
+fn pass(data: &Path, minutes: u64) {
+    let by = minutes * 60 * 1_000_000_000;
+    let sql = format!(
+        "PRAGMA busy_timeout=10000; UPDATE outbox SET created_ns = created_ns - {by}, \
+         next_ns = CASE WHEN next_ns > {by} THEN next_ns - {by} ELSE 0 END; UPDATE attempts SET at_ns = at_ns - {by};"
+    );
+    let done = Command::new("sqlite3").arg(data.join("sink.db")).arg(sql).output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+}
+
+#[test]
+fn after_an_hour_of_outage_each_groups_newest_state_arrives_once() {
+    if program("sqlite3").is_none() {
+        return skip("no sqlite3");
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let (data, file) = (dir.path().join("data"), dir.path().join("sink.yml"));
+    let (port, target) = (tests::free_port(), tests::free_port());
+    let config = format!(
+        "targets: [{{name: t, type: http, url: 'http://127.0.0.1:{target}/', rate: 1000}}]\nroutes: [{{targets: [t]}}]\n"
+    );
+    std::fs::write(&file, config).unwrap();
+    let start = || Service::start(command(&data, port, &[&format!("--config.file={}", file.display())]), port);
+    let (groups, rounds) = (5, if soak() { 60 } else { 6 });
+    for round in 1..=rounds {
+        let mut sink = start();
+        for group in 0..groups {
+            // Each round a group has one alert more, and the last group ends.
+            let ends = group == groups - 1 && round == rounds;
+            let mut body =
+                message(group).replace("\"annotations\":{}", &format!("\"annotations\":{{\"round\":\"{round}\"}}"));
+            body = body.replace("2026-11-22T13:09:50Z", &format!("2026-11-22T13:{round:02}:50Z"));
+            if ends {
+                body = body.replace("firing", "resolved").replace("0001-01-01T00:00:00Z", "2026-11-22T15:00:00Z");
+            }
+            assert_eq!(post(&sink.url("/alerts"), body.as_bytes()).unwrap().status, 200);
+        }
+        wait_until("every group's newest state to have failed", Duration::from_mins(1), || {
+            let rows = get(&sink.url("/api/v1/outbox?limit=1000")).unwrap().json();
+            let rows = rows["outbox"].as_array().unwrap();
+            let failed = rows.iter().filter(|r| r["attempts"].as_i64() > Some(0) && r["state"] != "overtaken");
+            rows.len() as u64 == groups * round && failed.count() as u64 >= groups
+        });
+        sink.signal(rustix::process::Signal::KILL);
+        sink.wait();
+        pass(&data, 60 / rounds);
+    }
+    let provider = Provider::start_on(target, |_, _| (200, "", "ok".into()));
+    let sink = start();
+    wait_until("nothing to wait", Duration::from_mins(1), || {
+        let rows = get(&sink.url("/api/v1/outbox?limit=1000")).unwrap().json();
+        rows["outbox"].as_array().unwrap().iter().all(|r| r["state"] == "sent" || r["state"] == "overtaken")
+    });
+    std::thread::sleep(Duration::from_secs(1));
+    let seen = provider.seen();
+    assert_eq!(seen.len() as u64, groups, "{:?}", seen.iter().map(|r| &r.body).collect::<Vec<_>>());
+    for request in seen {
+        let alert = &request.body["alerts"][0];
+        let ends = alert["labels"]["n"] == (groups - 1).to_string();
+        assert_eq!(alert["annotations"]["round"], rounds.to_string(), "the newest state");
+        assert_eq!(alert["status"], if ends { "resolved" } else { "firing" });
+    }
 }
 
 /// Starts an Alertmanager that sends to the sink, fires an alert and ends it.
