@@ -406,24 +406,7 @@ fn correct(db: &mut dyn Connection, c: &Correction, now: Nanos) -> Result<bool, 
     if !changes {
         return Ok(false);
     }
-    let present = match c.to {
-        EpisodeState::Firing => "UPDATE members SET present = 1 WHERE episode_id = ?1 AND present = 2",
-        EpisodeState::Stale => "UPDATE members SET present = 2 WHERE episode_id = ?1 AND present = 1",
-        EpisodeState::Resolved => "UPDATE members SET present = 0 WHERE episode_id = ?1 AND present <> 0",
-    };
-    db.execute(present, args![c.episode.id])?;
-    db.execute(
-        "UPDATE groups SET
-           firing = (SELECT count(*) FROM members m WHERE m.group_id = groups.id AND m.present = 1),
-           stale = (SELECT count(*) FROM members m WHERE m.group_id = groups.id AND m.present = 2)
-         WHERE id IN (SELECT group_id FROM members WHERE episode_id = ?1)",
-        args![c.episode.id],
-    )?;
-    match c.to {
-        EpisodeState::Stale => index::count(db, now, "stale", 1)?,
-        EpisodeState::Resolved => index::count(db, now, "resolved", 1)?,
-        EpisodeState::Firing => {}
-    }
+    index::follow_members(db, c.episode.id, c.to, now)?;
     Ok(true)
 }
 

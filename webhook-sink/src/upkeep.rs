@@ -110,6 +110,7 @@ impl Upkeep {
             "DELETE FROM outbox WHERE delivery_id <= ?1",
             "DELETE FROM touches WHERE delivery_id <= ?1",
             "DELETE FROM messages WHERE delivery_id <= ?1",
+            "DELETE FROM events WHERE last_delivery <= ?1",
             "DELETE FROM checks WHERE episode_id IN (SELECT id FROM episodes WHERE last_delivery <= ?1 AND state <> 0)",
             "DELETE FROM members WHERE episode_id IN (SELECT id FROM episodes WHERE last_delivery <= ?1 AND state <> 0)",
             "DELETE FROM episodes WHERE last_delivery <= ?1 AND state <> 0",

@@ -70,7 +70,7 @@ pub(super) async fn list(State(api): State<Api>, Query(asked): Query<Asked>) -> 
 }
 
 pub(super) async fn history(State(api): State<Api>, Path(fingerprint): Path<String>) -> Result<Json<Value>, Problem> {
-    let episodes = api
+    let (episodes, events) = api
         .store
         .read(move |db| {
             let mut list = Vec::new();
@@ -92,13 +92,22 @@ pub(super) async fn history(State(api): State<Api>, Path(fingerprint): Path<Stri
                     .into();
                 list.push(value);
             }
-            Ok(list)
+            let events: Vec<Value> = alerts::events(db, &fingerprint, 500)?
+                .iter()
+                .map(|e| {
+                    json!({
+                        "event": e.kind, "by": e.by, "detail": e.detail, "first": e.first.rfc3339(),
+                        "last": e.last.rfc3339(), "times": e.times, "delivery": e.delivery,
+                    })
+                })
+                .collect();
+            Ok((list, events))
         })
         .await?;
-    if episodes.is_empty() {
+    if episodes.is_empty() && events.is_empty() {
         return Err(Problem::absent("alert"));
     }
-    Ok(Json(json!({ "episodes": episodes })))
+    Ok(Json(json!({ "episodes": episodes, "events": events })))
 }
 
 #[derive(Debug, Default, Deserialize)]

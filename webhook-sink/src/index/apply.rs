@@ -229,6 +229,10 @@ fn show(
                 search::put(db, known.id, &search::words(&alert.labels, &alert.annotations), true)?;
             }
         }
+        if known.state == EpisodeState::Stale && after == EpisodeState::Firing {
+            // Whatever kept it silent is over.
+            db.execute("DELETE FROM checks WHERE episode_id = ?1", args![known.id])?;
+        }
         (known.id, Some(known.state), after)
     } else {
         let after = if alert.status == Status::Firing { EpisodeState::Firing } else { EpisodeState::Resolved };

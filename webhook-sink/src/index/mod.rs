@@ -5,6 +5,7 @@
 
 mod apply;
 mod episode;
+mod events;
 pub(crate) mod search;
 
 use std::time::{Duration, Instant};
@@ -65,6 +66,9 @@ impl Indexer {
                     Err(e) => tracing::warn!(id, error = %e, "a stored delivery cannot be read any more; it stays raw"),
                 }
             }
+            if kind == "events" {
+                events::apply(db, id, received, body)?;
+            }
             count(db, received, "deliveries", 1)?;
             reached = id;
             if Instant::now() >= until {
@@ -76,6 +80,31 @@ impl Indexer {
         }
         Ok(reached)
     }
+}
+
+/// What an episode's change of state, told by nobody's message, means for the groups it is in.
+pub(crate) fn follow_members(
+    db: &mut dyn Connection,
+    episode: i64,
+    to: EpisodeState,
+    now: Nanos,
+) -> Result<(), StoreError> {
+    let (present, what) = match to {
+        EpisodeState::Firing => ("UPDATE members SET present = 1 WHERE episode_id = ?1 AND present = 2", None),
+        EpisodeState::Stale => ("UPDATE members SET present = 2 WHERE episode_id = ?1 AND present = 1", Some("stale")),
+        EpisodeState::Resolved => {
+            ("UPDATE members SET present = 0 WHERE episode_id = ?1 AND present <> 0", Some("resolved"))
+        }
+    };
+    db.execute(present, args![episode])?;
+    db.execute(
+        "UPDATE groups SET
+           firing = (SELECT count(*) FROM members m WHERE m.group_id = groups.id AND m.present = 1),
+           stale = (SELECT count(*) FROM members m WHERE m.group_id = groups.id AND m.present = 2)
+         WHERE id IN (SELECT group_id FROM members WHERE episode_id = ?1)",
+        args![episode],
+    )?;
+    what.map_or(Ok(()), |what| count(db, now, what, 1))
 }
 
 /// Adds to the counts over time.

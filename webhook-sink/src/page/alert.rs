@@ -25,6 +25,17 @@ struct History {
     month: usize,
     chips: Vec<Chip>,
     episodes: Vec<Episode>,
+    recorded: Vec<Recorded>,
+}
+
+/// What Alertmanager's event recorder told.
+struct Recorded {
+    href: String,
+    when: String,
+    when_text: String,
+    kind: String,
+    by: String,
+    times: i64,
 }
 
 struct Episode {
@@ -62,7 +73,7 @@ pub(super) async fn show(
     Path(fingerprint): Path<String>,
 ) -> Result<Response, Trouble> {
     let asked = fingerprint.clone();
-    let found = api
+    let (found, events) = api
         .store
         .read(move |db| {
             let mut found = Vec::new();
@@ -80,7 +91,7 @@ pub(super) async fn show(
                 let told = reconcile::said(db, episode.id)?;
                 found.push((episode, touches, told));
             }
-            Ok(found)
+            Ok((found, alerts::events(db, &asked, 100)?))
         })
         .await?;
     let t = context.t;
@@ -127,6 +138,17 @@ pub(super) async fn show(
                         })
                         .collect(),
                 }
+            })
+            .collect(),
+        recorded: events
+            .into_iter()
+            .map(|e| Recorded {
+                href: format!("/delivery/{}", e.delivery),
+                when: e.last.rfc3339_seconds(),
+                when_text: item::ago(e.last, t),
+                kind: e.kind,
+                by: if e.detail.is_empty() { e.by } else { format!("{} ({})", e.by, e.detail) },
+                times: e.times,
             })
             .collect(),
         fingerprint,

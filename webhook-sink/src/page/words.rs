@@ -93,6 +93,7 @@ pub(super) struct Words {
     pub(super) told_muted: &'static str,
     pub(super) told_firing: &'static str,
     pub(super) told_ended: &'static str,
+    pub(super) recorded: &'static str,
     pub(super) no_targets: &'static str,
     /// Second, minute, hour, day.
     pub(super) units: [&'static str; 4],
@@ -218,6 +219,7 @@ pub(super) static EN: Words = Words {
     told_muted: "Alertmanager: muted",
     told_firing: "Alertmanager: still firing",
     told_ended: "Alertmanager no longer has it",
+    recorded: "What Alertmanager recorded",
     no_targets: "No targets: nothing is passed on.",
     units: [" s", " min", " h", " d"],
 };
@@ -314,6 +316,7 @@ pub(super) static KO: Words = Words {
     told_muted: "Alertmanager: 음소거됨",
     told_firing: "Alertmanager: 계속 발생 중",
     told_ended: "Alertmanager에 더는 없음",
+    recorded: "Alertmanager의 기록",
     no_targets: "대상이 없어 전달하지 않습니다.",
     units: ["초", "분", "시간", "일"],
 };

@@ -61,4 +61,12 @@ CREATE VIRTUAL TABLE search USING fts5 (words, content='', contentless_delete=1,
 -- What Alertmanager's API said of an episode last.
 CREATE TABLE checks (
   episode_id BIGINT PRIMARY KEY, verdict TEXT NOT NULL, by_what TEXT NOT NULL, at_ns BIGINT NOT NULL);
+",
+"
+-- What Alertmanager's event recorder told of an alert.
+CREATE TABLE events (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, fingerprint TEXT NOT NULL, kind TEXT NOT NULL, by_what TEXT NOT NULL, detail TEXT NOT NULL,
+  first_ns BIGINT NOT NULL, last_ns BIGINT NOT NULL, times BIGINT NOT NULL, last_delivery BIGINT NOT NULL);
+CREATE INDEX events_by_alert ON events (fingerprint, id);
+CREATE INDEX events_by_delivery ON events (last_delivery);
 "];

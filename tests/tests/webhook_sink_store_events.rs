@@ -1,0 +1,78 @@
+//! Alertmanager's event recorder: what the webhook never tells is seen in an alert's history.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)] // tests fail by panic
+
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tests::{Service, free_port, get, peer, post, wait_until};
+
+#[test]
+fn a_silence_is_seen_as_it_begins_and_as_it_ends() {
+    let Some(alertmanager) = peer("prometheus-alertmanager") else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let storage = format!("--storage.path={}", dir.path().join("data").display());
+    let sink = Service::ours("webhook-sink", &[storage.as_str(), "--print=off"]);
+    let config = dir.path().join("am.yml");
+    let text = format!(
+        "route: {{receiver: r, group_wait: 1s, group_interval: 1s, repeat_interval: 1s, group_by: [alertname]}}\n\
+         receivers: [{{name: r, webhook_configs: [{{url: '{}'}}]}}]\n\
+         event_recorder: {{webhook_outputs: [{{url: '{}'}}]}}\n",
+        sink.url("/alerts"),
+        sink.url("/events")
+    );
+    std::fs::write(&config, text).unwrap();
+    let port = free_port();
+    let mut command = Command::new(alertmanager);
+    command
+        .arg(format!("--config.file={}", config.display()))
+        .arg(format!("--storage.path={}", dir.path().join("am").display()))
+        .arg(format!("--web.listen-address=127.0.0.1:{port}"))
+        .args(["--cluster.listen-address=", "--enable-feature=event-recorder"]);
+    let am = Service::start(command, port);
+    wait_until("Alertmanager", Duration::from_mins(1), || get(&am.url("/-/ready")).is_some_and(|a| a.status == 200));
+    let ask = |path: &str, body: &Value| post(&am.url(path), body.to_string().as_bytes()).unwrap();
+    let fire = json!([{"labels": {"alertname": "Real"}, "annotations": {"summary": "디스크"}}]);
+    assert_eq!(ask("/api/v2/alerts", &fire).status, 200);
+
+    let newest = || get(&sink.url("/api/v1/alerts?q=alertname%3D%22Real%22")).unwrap().json()["alerts"][0].clone();
+    wait_until("the alert to fire", Duration::from_mins(1), || newest()["state"] == "firing");
+    let fingerprint = newest()["fingerprint"].as_str().unwrap().to_owned();
+    let history = || get(&sink.url(&format!("/api/v1/alerts/{fingerprint}"))).unwrap().json();
+    let silence = json!({
+        "matchers": [{"name": "alertname", "value": "Real", "isRegex": false, "isEqual": true}],
+        "startsAt": "2020-01-01T00:00:00Z", "endsAt": "2099-01-01T00:00:00Z", "createdBy": "ops", "comment": "known",
+    });
+    let made = ask("/api/v2/silences", &silence);
+    assert_eq!(made.status, 200, "{}", made.text());
+    let id = made.json()["silenceID"].as_str().unwrap().to_owned();
+
+    wait_until("the silence to be known", Duration::from_mins(1), || {
+        let history = history();
+        history["episodes"][0]["state"] == "stale" && history["episodes"][0]["alertmanager"]["says"] == "silenced"
+    });
+    wait_until("it to be told of again", Duration::from_mins(1), || {
+        history()["events"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|e| e["event"] == "silenced" && e["times"].as_i64() > Some(1))
+    });
+    let told = history();
+    let events = told["events"].as_array().unwrap();
+    let silenced: Vec<_> = events.iter().filter(|e| e["event"] == "silenced").collect();
+    assert_eq!(silenced.len(), 1, "one row however often it is told: {events:?}");
+    assert_eq!((silenced[0]["by"].as_str(), silenced[0]["detail"].as_str()), (Some(id.as_str()), Some("ops: known")));
+    for kind in ["created", "grouped", "notified"] {
+        assert!(events.iter().any(|e| e["event"] == kind), "{kind}: {events:?}");
+    }
+    let page = get(&sink.url(&format!("/alert/{fingerprint}"))).unwrap().text();
+    assert!(page.contains("What Alertmanager recorded") && page.contains("ops: known"), "{page}");
+
+    let expired = ureq::delete(am.url(&format!("/api/v2/silence/{id}"))).call().unwrap();
+    assert_eq!(expired.status(), 200);
+    wait_until("the alert to fire again", Duration::from_mins(1), || {
+        let episode = history()["episodes"][0].clone();
+        episode["state"] == "firing" && episode["alertmanager"].is_null()
+    });
+}
