@@ -167,6 +167,20 @@ async fn tell(
         return Ok(());
     }
     let status = if wrong { "firing" } else { "resolved" };
+    // Every replica notices the same: the first one tells.
+    let turn = format!("told {status} {key}");
+    let mine = store
+        .write(move |db| {
+            db.execute(
+                "INSERT INTO meta (name, value) VALUES (?1, ?2)
+                 ON CONFLICT (name) DO UPDATE SET value = excluded.value WHERE meta.value < ?3",
+                args![&turn, now.0, now.before(TURN).0],
+            )
+        })
+        .await?;
+    if mine == 0 {
+        return Ok(());
+    }
     let starts = open.map_or(now, Nanos);
     let ends = if wrong { "0001-01-01T00:00:00Z".to_owned() } else { now.rfc3339() };
     let labels = json!({ "alertname": alert, "severity": "critical", kind: name });
@@ -191,5 +205,7 @@ async fn tell(
     store.receive(delivery).await.map(drop)
 }
 
+/// How long the replica that tells of something has for it, before another one may.
+const TURN: Duration = Duration::from_secs(20);
 /// How long it takes at most until something missing is noticed.
 const SLOWEST: Duration = Duration::from_secs(15);
