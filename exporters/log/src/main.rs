@@ -13,6 +13,7 @@ mod program;
 mod running;
 mod state;
 mod template;
+mod vital;
 mod worker;
 
 fn main() -> std::process::ExitCode {

@@ -6,7 +6,7 @@ use crate::engine::Engine;
 use crate::input::Inputs;
 use crate::input::batch::Feed;
 use crate::ledger::Ledger;
-use crate::running::{Running, check_paths};
+use crate::running::{Running, check_inputs};
 use crate::state::{Saver, Storage};
 use crate::worker::Worker;
 use exporter::{DISABLE_EXPORTER_METRICS, Flag, Flags, Program, Served, StartError, TELEMETRY_PATH};
@@ -69,7 +69,8 @@ pub(crate) fn build(setup: &Setup) -> Result<Served, StartError> {
     for input in &config.inputs {
         input.check().map_err(|e| wrong(format!("input {}: {e}", input.name())))?;
     }
-    check_paths(&config.inputs, telemetry_path).map_err(wrong)?;
+    let has_storage = !flags.text(STORAGE_PATH.name).is_empty();
+    check_inputs(&config.inputs, telemetry_path, has_storage).map_err(wrong)?;
     if flags.on(CONFIG_CHECK.name) {
         tracing::info!(rules = config.rules.len(), inputs = config.inputs.len(), "The configuration is good");
         std::process::exit(0);
@@ -100,12 +101,12 @@ pub(crate) fn build(setup: &Setup) -> Result<Served, StartError> {
     let save_every = flags.duration(SAVE_INTERVAL.name).max(SHORTEST_SAVE_INTERVAL);
     let worker = Worker::new(engine, ledger, saver, save_every, retention_check_interval, feed.clone());
     let start = |e: std::io::Error| StartError::new(format!("starting a thread: {e}"));
-    let engine =
-        std::thread::Builder::new().name("engine".into()).spawn(move || worker.run(messages)).map_err(start)?;
+    let engine = crate::vital::spawn("engine", move || worker.run(messages)).map_err(start)?;
     let mut started = Inputs::new(feed.clone(), positions.before, positions.cursors).map_err(start)?;
     started.apply(inputs).map_err(wrong)?;
 
-    let running = Running::new(path.clone(), telemetry_path, feed, (form, setup.version), started, goes_on);
+    let running =
+        Running::new(path.clone(), (telemetry_path, has_storage), feed, (form, setup.version), started, goes_on);
     reload_on_hangup(&running)?;
     let mut served = Served::new(Arc::clone(&running) as Arc<_>);
     served.routes = running.router();

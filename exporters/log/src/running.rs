@@ -24,6 +24,7 @@ pub(crate) struct Running {
     pub(crate) config: PathBuf,
     /// The path of the metrics page: no input may have it.
     pub(crate) telemetry_path: String,
+    has_storage: bool,
     pub(crate) feed: Feed,
     form: Mutex<Form>,
     version: Version,
@@ -41,7 +42,7 @@ pub(crate) struct Running {
 impl Running {
     pub(crate) fn new(
         config: PathBuf,
-        telemetry_path: &str,
+        (telemetry_path, has_storage): (&str, bool),
         feed: Feed,
         (form, version): (Form, Version),
         inputs: Inputs,
@@ -50,6 +51,7 @@ impl Running {
         Arc::new(Self {
             config,
             telemetry_path: telemetry_path.to_owned(),
+            has_storage,
             feed,
             form: Mutex::new(form),
             version,
@@ -119,7 +121,7 @@ impl Running {
     /// Files, addresses, everything outside: on a thread that may wait.
     fn take_configuration(&self) -> Result<Config, String> {
         let mut config = config::load(&self.config).map_err(|e| e.to_string())?;
-        self.check_paths(&config.inputs)?;
+        self.check_inputs(&config.inputs)?;
         config.warnings.iter().for_each(|w| tracing::warn!("{w}"));
         let inputs = std::mem::take(&mut config.inputs);
         self.inputs.lock().unwrap_or_else(PoisonError::into_inner).apply(inputs)?;
@@ -127,8 +129,8 @@ impl Running {
     }
 
     /// No input may take lines where something else is served.
-    pub(crate) fn check_paths(&self, inputs: &[Settings]) -> Result<(), String> {
-        check_paths(inputs, &self.telemetry_path)
+    fn check_inputs(&self, inputs: &[Settings]) -> Result<(), String> {
+        check_inputs(inputs, &self.telemetry_path, self.has_storage)
     }
 
     async fn give_rules(&self, config: Config) -> Result<(), String> {
@@ -203,9 +205,12 @@ impl Scraper for Running {
     }
 }
 
-/// No input may take lines where something else is served.
-pub(crate) fn check_paths(inputs: &[Settings], telemetry_path: &str) -> Result<(), String> {
+/// No input may take lines where something else is served, or wait for a disk that is not there.
+pub(crate) fn check_inputs(inputs: &[Settings], telemetry_path: &str, has_storage: bool) -> Result<(), String> {
     for input in inputs {
+        if input.waits_for_disk() && !has_storage {
+            return Err(format!("input {}: acknowledge: saved needs --storage.path", input.name()));
+        }
         let Settings::Http(http) = input else { continue };
         if http.path == telemetry_path || http.path == "/unmatched" || http.path.starts_with("/-/") || http.path == "/"
         {

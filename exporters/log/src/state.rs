@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::SystemTime;
+use tokio::sync::oneshot;
 
 /// The storage folder, held by this process alone.
 #[derive(Debug)]
@@ -130,10 +131,13 @@ fn checksum(bytes: &[u8]) -> u64 {
 
 const MAGIC: &[u8] = b"bongsu log-exporter state 1\n";
 
+/// What is written, and who is told once it is. Those who are not told find their answer dropped: it was not written.
+pub(crate) type State = (Vec<u8>, Vec<oneshot::Sender<()>>);
+
 /// The thread that writes: a disk that hangs must not keep lines from being counted.
 #[derive(Debug)]
 pub(crate) struct Saver {
-    to_write: Option<mpsc::SyncSender<Vec<u8>>>,
+    to_write: Option<mpsc::SyncSender<State>>,
     thread: Option<JoinHandle<Storage>>,
     pub(crate) told: Arc<Told>,
 }
@@ -151,17 +155,21 @@ pub(crate) struct Told {
 impl Saver {
     /// Starts the thread.
     pub(crate) fn start(storage: Storage) -> io::Result<Self> {
-        let (to_write, given) = mpsc::sync_channel::<Vec<u8>>(1);
+        let (to_write, given) = mpsc::sync_channel::<State>(1);
         let told = Arc::<Told>::default();
         let counts = Arc::clone(&told);
-        let thread = std::thread::Builder::new().name("saver".into()).spawn(move || {
-            while let Ok(bytes) = given.recv() {
+        let thread = crate::vital::spawn("saver", move || {
+            while let Ok((bytes, waiting)) = given.recv() {
                 match storage.write(&bytes) {
                     Ok(()) => {
                         counts.saves.fetch_add(1, Ordering::Relaxed);
                         counts.bytes.store(bytes.len() as u64, Ordering::Relaxed);
                         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
                         counts.last.store(now.as_millis() as u64, Ordering::Relaxed);
+                        for sender in waiting {
+                            // Whoever asked may have hung up.
+                            let _ = sender.send(());
+                        }
                     }
                     Err(e) => {
                         counts.failures.fetch_add(1, Ordering::Relaxed);
@@ -174,15 +182,18 @@ impl Saver {
         Ok(Self { to_write: Some(to_write), thread: Some(thread), told })
     }
 
-    /// Has this written; `false` while the one before still is.
-    pub(crate) fn save(&self, bytes: Vec<u8>) -> bool {
-        self.to_write.as_ref().is_some_and(|w| w.try_send(bytes).is_ok())
+    /// Has this written; gives it back while the one before still is.
+    pub(crate) fn save(&self, state: State) -> Result<(), State> {
+        let Some(to_write) = &self.to_write else { return Err(state) };
+        to_write.try_send(state).map_err(|e| match e {
+            mpsc::TrySendError::Full(state) | mpsc::TrySendError::Disconnected(state) => state,
+        })
     }
 
     /// Has this written as the last one, and waits for it.
-    pub(crate) fn finish(mut self, bytes: Vec<u8>) {
+    pub(crate) fn finish(mut self, state: State) {
         if let Some(to_write) = self.to_write.take() {
-            let _ = to_write.send(bytes);
+            let _ = to_write.send(state);
         }
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
@@ -197,7 +208,7 @@ mod tests {
 
     fn save(dir: &Path, series: &[u8]) {
         let saver = Saver::start(Storage::open(dir).unwrap().0).unwrap();
-        saver.finish(encode(&Positions::default(), |out| out.extend_from_slice(series)));
+        saver.finish((encode(&Positions::default(), |out| out.extend_from_slice(series)), Vec::new()));
     }
 
     #[test]

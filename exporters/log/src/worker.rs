@@ -22,6 +22,8 @@ pub(crate) struct Worker {
     next_expire: Instant,
     next_save: Instant,
     stopping: bool,
+    /// Answers that wait for the disk.
+    unsaved: Vec<oneshot::Sender<()>>,
     feed: Feed,
     /// Batches that a rule broke down on.
     pub(crate) panics: u64,
@@ -57,6 +59,7 @@ impl Worker {
             next_expire: now + expire_every,
             next_save: now + save_every,
             stopping: false,
+            unsaved: Vec::new(),
             feed,
             panics: 0,
         }
@@ -94,7 +97,7 @@ impl Worker {
         }
         let last = self.encode();
         if let Some(saver) = self.saver.take() {
-            saver.finish(last);
+            saver.finish((last, std::mem::take(&mut self.unsaved)));
         }
     }
 
@@ -112,11 +115,15 @@ impl Worker {
     /// Saves now, or as soon as the writer is free.
     pub(crate) fn save(&mut self) {
         if self.saver.is_some() {
-            let bytes = self.encode();
-            let taken = self.saver.as_ref().is_some_and(|s| s.save(bytes));
-            self.dirty = !taken;
+            let state = (self.encode(), std::mem::take(&mut self.unsaved));
+            if let Some(Err((_, unsaved))) = self.saver.as_ref().map(|s| s.save(state)) {
+                self.unsaved = unsaved;
+                self.dirty = true;
+            } else {
+                self.dirty = false;
+            }
         }
-        self.next_save = Instant::now() + self.save_every;
+        self.next_save = Instant::now() + if self.unsaved.is_empty() { self.save_every } else { PROMPT };
     }
 
     fn encode(&self) -> Vec<u8> {
@@ -170,14 +177,22 @@ impl Worker {
         }
         self.ledger.count(&batch.source, batch.place.take(), counts);
         self.dirty = true;
-        if let Some(done) = batch.done.take() {
+        match batch.done.take() {
+            Some(done) if batch.durable && self.saver.is_some() => {
+                self.unsaved.push(done);
+                self.next_save = self.next_save.min(Instant::now() + PROMPT);
+            }
             // Whoever asked may have hung up.
-            let _ = done.send(());
+            Some(done) => drop(done.send(())),
+            None => {}
         }
         self.feed.pool.give(batch.text);
         counts.matched + counts.ignored
     }
 }
+
+/// Senders that wait for the disk wait for one another so long, and are answered together.
+const PROMPT: Duration = Duration::from_millis(50);
 
 impl Load {
     fn note(&mut self, least: u64, most: u64) {

@@ -138,6 +138,34 @@ fn filebeat_over_lumberjack() {
 }
 
 #[test]
+fn what_is_acknowledged_is_on_disk_where_that_is_asked_for() {
+    let port = free_port();
+    let config = format!(
+        "inputs:
+  - {{type: lumberjack, listen: '127.0.0.1:{port}', acknowledge: saved}}
+  - {{type: http, path: /lines, format: text_bulk, acknowledge: saved}}
+{RULES}"
+    );
+    let place = Place::new(&config);
+    let mut service = place.start();
+    for round in 1..=5_u32 {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        stream.write_all(&[window(1), event(1, r#"{"message":"line"}"#)].concat()).unwrap();
+        assert_eq!(acknowledged(&mut stream), 1);
+        assert_eq!(post(&service.url("/lines"), b"line\n\nline").unwrap().status, 200);
+        service.signal(rustix::process::Signal::KILL);
+        service.wait();
+        service = place.start();
+        settles(&service, SEEN, f64::from(round * 3));
+    }
+    drop(service);
+    let args = [format!("--config.file={}", place.path("config.yml").display())];
+    let out = tests::refused("log-exporter", &args);
+    assert!(String::from_utf8_lossy(&out.stderr).contains("acknowledge: saved needs --storage.path"));
+}
+
+#[test]
 fn lumberjack_over_tls() {
     let (Some(socat), Some(openssl)) = (tests::program("socat"), tests::program("openssl")) else {
         tests::skip("socat or openssl is not installed");

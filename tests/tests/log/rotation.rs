@@ -175,3 +175,55 @@ rules:
     settles(&service, "traces_total{what=\"notice\"}", 1.0);
     settles(&service, "log_exporter_input_lines_total{input=\"traces\",status=\"matched\"}", 2.0);
 }
+
+#[test]
+fn without_inotify_files_are_polled() {
+    let place = Place::new(&format!(
+        "inputs:\n  - {{type: file, paths: ['DIR/logs/*.log'], poll_interval: 50ms, read_from_start: true}}\n{RULES}"
+    ));
+    let service = place.start();
+    append(&place.log("app.log"), "line one\nline two\n");
+    settles(&service, SEEN, 2.0);
+    std::fs::rename(place.log("app.log"), place.log("app.log.1")).unwrap();
+    append(&place.log("app.log.1"), "line late\n");
+    append(&place.log("app.log"), "line new\n");
+    settles(&service, SEEN, 4.0);
+    std::fs::write(place.log("app.log"), "line\nline\n").unwrap();
+    settles(&service, SEEN, 6.0);
+}
+
+#[test]
+fn what_was_not_read_of_a_truncated_file_is_read_from_its_copy() {
+    let place = Place::new(&format!(
+        "inputs:\n  - {{type: file, paths: ['DIR/logs/app.log'], poll_interval: 1s, read_from_start: true}}\n{RULES}"
+    ));
+    let text: String = (0..200).fold(String::new(), |text, i| text + &format!("line number {i}\n"));
+    append(&place.log("app.log"), &text);
+    let service = place.start();
+    settles(&service, SEEN, 200.0);
+    // All of it between two looks.
+    append(&place.log("app.log"), "line unread\nline half");
+    std::fs::copy(place.log("app.log"), place.log("app.log.1")).unwrap();
+    std::fs::write(place.log("app.log"), "line new\n").unwrap();
+    settles(&service, SEEN, 202.0);
+}
+
+#[test]
+fn an_idle_exporter_sleeps() {
+    let place = Place::usual();
+    for i in 0..200 {
+        append(&place.log(&format!("{i}.log")), "line\n");
+    }
+    let service = place.start();
+    settles(&service, SEEN, 200.0);
+    let ticks = || {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", service.pid())).unwrap();
+        let fields: Vec<u64> = stat.rsplit(')').next().unwrap().split(' ').filter_map(|f| f.parse().ok()).collect();
+        // utime and stime; the state in front is no number.
+        fields[10] + fields[11]
+    };
+    let before = ticks();
+    std::thread::sleep(std::time::Duration::from_secs(5));
+    let spent = ticks() - before;
+    assert!(spent <= 2, "{spent} ticks of 10 ms in 5 idle seconds");
+}

@@ -1,5 +1,6 @@
 //! What inputs hand to the engine's thread: many lines at once, and how far into their source they reach.
 
+use super::Acknowledge;
 use serde_json::Value;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -44,6 +45,8 @@ pub(crate) struct Batch {
     pub(crate) place: Option<Place>,
     /// Answered once they are counted.
     pub(crate) done: Option<oneshot::Sender<()>>,
+    /// That answer waits until the counts are on disk.
+    pub(crate) durable: bool,
     /// How many lines were longer than allowed and lost their end.
     pub(crate) cut: u64,
 }
@@ -70,7 +73,7 @@ impl Batch {
     /// Without lines.
     pub(crate) fn new(source: Arc<Source>) -> Self {
         let lines = Lines::Ends(Vec::new());
-        Self { source, text: Vec::new(), lines, extras: Vec::new(), place: None, done: None, cut: 0 }
+        Self { source, text: Vec::new(), lines, extras: Vec::new(), place: None, done: None, durable: false, cut: 0 }
     }
 
     /// Adds a line, cut at [`LONGEST_LINE`].
@@ -182,10 +185,11 @@ impl Feed {
         Arc::new(Source { id: self.ids.fetch_add(1, Ordering::Relaxed), input: Arc::clone(input), path })
     }
 
-    /// Sends what a batch holds and waits until it is counted. `false` where nobody counts any more.
-    pub(crate) async fn counted(&self, mut batch: Batch) -> bool {
+    /// Sends what a batch holds and waits until it is counted, or saved too. `false` where that will not be.
+    pub(crate) async fn counted(&self, mut batch: Batch, acknowledge: Acknowledge) -> bool {
         let (done, counted) = oneshot::channel();
         batch.done = Some(done);
+        batch.durable = acknowledge == Acknowledge::Saved;
         self.tap.send(Message::Batch(batch)).await.is_ok() && counted.await.is_ok()
     }
 

@@ -224,7 +224,7 @@ impl Sender<'_> {
     }
 
     async fn finish(self) -> Result<(), Refusal> {
-        patient(self.feed.counted(self.batch)).await
+        patient(self.feed.counted(self.batch, self.webhook.settings.acknowledge)).await
     }
 }
 

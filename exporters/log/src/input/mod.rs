@@ -18,4 +18,6 @@ mod syslog;
 
 pub(crate) use http::Routes;
 pub(crate) use running::{Inputs, Tallies};
-pub(crate) use settings::{FileFormat, Files, Http, HttpFormat, Journal, Multiline, Settings, Side, Stdin, Tls};
+pub(crate) use settings::{
+    Acknowledge, FileFormat, Files, Http, HttpFormat, Journal, Multiline, Settings, Side, Stdin, Tls,
+};

@@ -167,7 +167,8 @@ impl Inputs {
             Settings::Lumberjack(settings) => {
                 let selector = Arc::new(Selector::parse(&settings.selector)?);
                 let tls = settings.tls.as_ref().map(acceptor).transpose()?;
-                let server = Server { feed, source: source(), selector, counters, tls };
+                let acknowledge = settings.acknowledge;
+                let server = Server { feed, source: source(), selector, counters, acknowledge, tls };
                 match Address::parse_tcp(&settings.listen)?.bind()? {
                     Bound::Tcp(socket) => Some(self.runtime.spawn(lumberjack::run(socket, server))),
                     Bound::Udp(_) => None,

@@ -35,6 +35,15 @@ impl Settings {
         }
     }
 
+    /// Whether its senders wait for the disk.
+    pub(crate) fn waits_for_disk(&self) -> bool {
+        match self {
+            Self::Http(s) => s.acknowledge == Acknowledge::Saved,
+            Self::Lumberjack(s) => s.acknowledge == Acknowledge::Saved,
+            _ => false,
+        }
+    }
+
     /// What cannot be right, in one line without the input's name.
     pub(crate) fn check(&self) -> Result<(), String> {
         match self {
@@ -162,6 +171,9 @@ pub(crate) struct Http {
     /// What stands between two lines of `text_bulk`.
     #[serde(default = "blank_line")]
     pub(crate) separator: String,
+    /// When senders are told that their lines have been taken.
+    #[serde(default)]
+    pub(crate) acknowledge: Acknowledge,
     /// Events are found below `x` in templates too, where grok_exporter has those of `json_bulk` by mistake.
     #[serde(skip)]
     pub(crate) nested: bool,
@@ -170,7 +182,15 @@ pub(crate) struct Http {
 impl Http {
     /// As our form has it where a key is not given.
     pub(crate) fn of(format: HttpFormat) -> Self {
-        Self { name: http_name(), path: webhook(), format, selector: message(), separator: blank_line(), nested: false }
+        Self {
+            name: http_name(),
+            path: webhook(),
+            format,
+            selector: message(),
+            separator: blank_line(),
+            acknowledge: Acknowledge::Counted,
+            nested: false,
+        }
     }
 
     fn check(&self) -> Result<(), String> {
@@ -216,6 +236,9 @@ pub(crate) struct Lumberjack {
     /// Where the line stands in an event.
     #[serde(default = "message")]
     pub(crate) selector: String,
+    /// When senders are told that their events have been taken.
+    #[serde(default)]
+    pub(crate) acknowledge: Acknowledge,
     /// Plain TCP without it.
     #[serde(default)]
     pub(crate) tls: Option<Tls>,
@@ -226,6 +249,17 @@ impl Lumberjack {
         super::listen::Address::parse_tcp(&self.listen)?;
         super::selector::Selector::parse(&self.selector).map(drop).map_err(|e| format!("selector: {e}"))
     }
+}
+
+/// When a sender is told that its lines have been taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Acknowledge {
+    /// When they are counted, in memory.
+    #[default]
+    Counted,
+    /// When the counters that hold them are on disk.
+    Saved,
 }
 
 /// The certificate of a listener.

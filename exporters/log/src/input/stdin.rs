@@ -11,7 +11,7 @@ use std::time::Instant;
 /// Starts the thread that reads it.
 pub(super) fn start(settings: &Stdin, feed: Feed, counters: Arc<Counters>) -> std::io::Result<()> {
     let settings = settings.clone();
-    std::thread::Builder::new().name("stdin".into()).spawn(move || run(&settings, &feed, &counters))?;
+    crate::vital::spawn("stdin", move || run(&settings, &feed, &counters))?;
     Ok(())
 }
 

@@ -79,7 +79,7 @@ impl Reader {
         let (open, caught_up) = (Arc::<Open>::default(), Arc::<AtomicBool>::default());
         let thread =
             thread::Thread::new(feed, before, taken, Arc::clone(&wake), Arc::clone(&open), Arc::clone(&caught_up));
-        let thread = std::thread::Builder::new().name("files".into()).spawn(move || thread.run())?;
+        let thread = crate::vital::spawn("files", move || thread.run())?;
         Ok(Self { orders, wake, open, thread: Some(thread), caught_up })
     }
 

@@ -2,6 +2,7 @@
 
 mod codec;
 
+use super::Acknowledge;
 use super::accept::accept;
 use super::batch::{Batch, Counters, Feed, Source};
 use super::selector::Selector;
@@ -20,6 +21,7 @@ pub(super) struct Server {
     pub(super) source: Arc<Source>,
     pub(super) selector: Arc<Selector>,
     pub(super) counters: Arc<Counters>,
+    pub(super) acknowledge: Acknowledge,
     pub(super) tls: Option<TlsAcceptor>,
 }
 
@@ -129,7 +131,7 @@ impl Server {
 
     /// Waits until a batch is counted, and tells the peer meanwhile that we are alive.
     async fn count<S: AsyncWrite + Unpin>(&self, stream: &mut S, batch: Batch) -> Result<(), String> {
-        let counted = self.feed.counted(batch);
+        let counted = self.feed.counted(batch, self.acknowledge);
         tokio::pin!(counted);
         loop {
             tokio::select! {

@@ -300,7 +300,7 @@ impl Input {
 /// Pieces of 64 KiB of one file before the next has its turn.
 const PIECES: usize = 8;
 /// Events are taken no more often than that.
-const GATHER: Duration = Duration::from_millis(10);
+const GATHER: Duration = Duration::from_millis(25);
 /// Files without a watch are looked at so often.
 const POLL: Duration = Duration::from_secs(1);
 /// A removed file that nobody has written to for so long is closed.
