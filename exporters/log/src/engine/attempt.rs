@@ -4,13 +4,15 @@ use super::act::{Effect, Silent, Trace, Verdict};
 use super::rule::Rule;
 use super::{Engine, Outcome};
 use crate::config::Config;
+use crate::input::Settings;
+use crate::input::multiline::Joiner;
 use crate::line::Line;
 use crate::metric::{Change, Definition, Key, values};
 use crate::pattern::Captures;
 use exposition::{Page, Part};
 use std::fmt::Write as _;
 use std::io::{self, BufRead, Write};
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 /// How rules are tried.
 #[derive(Clone, Copy, Debug, Default)]
@@ -21,22 +23,27 @@ pub(crate) struct Attempt<'a> {
     pub(crate) source: Option<(&'a str, &'a str)>,
 }
 
-/// Gives lines to the rules of a configuration and tells what they do, then the metrics.
+/// Gives lines to the rules of a configuration and tells what they do, then the metrics. Lines of an input that joins
+/// them are joined here too.
 pub(crate) fn attempt(
     config: Config,
     lines: &mut dyn BufRead,
     out: &mut dyn Write,
     how: Attempt<'_>,
 ) -> io::Result<()> {
+    let input = how.source.and_then(|(name, _)| config.inputs.iter().find(|i| i.name() == name));
+    let mut joiner = Joiner::new(match input {
+        Some(Settings::File(files)) => files.multiline.as_ref(),
+        Some(Settings::Stdin(stdin)) => stdin.multiline.as_ref(),
+        _ => None,
+    });
     let mut engine = Engine::new(config.rules, config.limits);
     if how.source.is_none() {
         engine.reach.everything();
     }
-    let (input, file) = how.source.unwrap_or(("stdin", ""));
-    let mut told = Told::default();
+    let mut trial = Trial { engine, told: Told::default(), how, out, count: 0, now: SystemTime::now() };
+    let started = Instant::now();
     let mut buffer = Vec::new();
-    let mut number = 0u64;
-    let mut now = SystemTime::now();
     loop {
         buffer.clear();
         if lines.read_until(b'\n', &mut buffer)? == 0 {
@@ -44,34 +51,75 @@ pub(crate) fn attempt(
         }
         let bytes = buffer.strip_suffix(b"\n").unwrap_or(&buffer);
         let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
+        match &mut joiner {
+            None => trial.take(bytes)?,
+            Some(joiner) => {
+                let mut done = Ok(());
+                joiner.line(bytes, started, &mut |event| {
+                    if done.is_ok() {
+                        done = trial.take(event);
+                    }
+                });
+                done?;
+            }
+        }
+    }
+    if let Some(joiner) = &mut joiner {
+        let mut done = Ok(());
+        joiner.flush(&mut |event| done = trial.take(event));
+        done?;
+    }
+    trial.end()
+}
+
+/// Rules at work on lines.
+struct Trial<'a> {
+    engine: Engine,
+    told: Told,
+    how: Attempt<'a>,
+    out: &'a mut dyn Write,
+    count: u64,
+    now: SystemTime,
+}
+
+impl Trial<'_> {
+    fn take(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let (input, file) = self.how.source.unwrap_or(("stdin", ""));
         let line = Line { bytes, file, input, extra: None };
-        if !how.quiet || number.is_multiple_of(256) {
-            now = SystemTime::now();
+        if !self.how.quiet || self.count.is_multiple_of(256) {
+            self.now = SystemTime::now();
         }
-        number += 1;
-        if how.quiet {
-            engine.run(&line, now, &mut Silent);
-            continue;
+        self.count += 1;
+        if self.how.quiet {
+            self.engine.run(&line, self.now, &mut Silent);
+            return Ok(());
         }
-        told.text.clear();
-        let outcome = match engine.run(&line, now, &mut told) {
+        self.told.text.clear();
+        let outcome = match self.engine.run(&line, self.now, &mut self.told) {
             Outcome::Matched => "matched",
             Outcome::Skipped => "ignored: fits a pattern, no metric takes it",
             Outcome::Unmatched => "ignored: no pattern fits",
         };
-        writeln!(out, "line {number}: {outcome}: {}", shown(bytes))?;
-        out.write_all(told.text.as_bytes())?;
+        writeln!(self.out, "line {}: {outcome}: {}", self.count, shown(bytes))?;
+        self.out.write_all(self.told.text.as_bytes())
     }
-    let mut part = Part::new();
-    engine.emit(SystemTime::now(), &mut part);
-    let mut page = Vec::new();
-    Page::merge(vec![part]).0.write_text(&mut page);
-    if !how.quiet {
-        let [matched, skipped, unmatched] = engine.lines;
-        writeln!(out, "\n{number} lines: {matched} matched, {skipped} fit without effect, {unmatched} fit nothing\n")?;
+
+    fn end(self) -> io::Result<()> {
+        let mut part = Part::new();
+        self.engine.emit(SystemTime::now(), &mut part);
+        let mut page = Vec::new();
+        Page::merge(vec![part]).0.write_text(&mut page);
+        if !self.how.quiet {
+            let [matched, skipped, unmatched] = self.engine.lines;
+            let all = self.count;
+            writeln!(
+                self.out,
+                "\n{all} lines: {matched} matched, {skipped} fit without effect, {unmatched} fit nothing\n"
+            )?;
+        }
+        self.out.write_all(&page)?;
+        self.out.flush()
     }
-    out.write_all(&page)?;
-    out.flush()
 }
 
 /// What is told about the line at hand.

@@ -33,6 +33,9 @@ fn the_rules_page_shows_what_works() {
     ] {
         assert!(text.contains(line), "{line} is not in\n{text}");
     }
+    for name in crate::engine::OWN_NAMES {
+        assert!(page.contains(&format!("| `{name}` |")), "{name}");
+    }
     // Each ready-made set is named, with the beginning of each metric's name.
     for (name, rules) in super::super::SETS {
         assert!(page.contains(&format!("| `{name}` |")), "{name}");

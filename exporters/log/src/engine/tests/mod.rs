@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used)] // a test fails by panic
 
+mod allocations;
 mod contract;
 mod ours;
 mod samples;

@@ -284,6 +284,14 @@ metrics:
                 line 5: ignored: no pattern fits: \"?\"\n\n\
                 5 lines: 3 matched, 1 fit without effect, 1 fit nothing\n\n";
     assert_eq!(tried(false), format!("{told}{page}"));
+
+    // As lines of an input that joins them, and of a file that a rule asks for.
+    let joined = "inputs: [{type: file, name: php, paths: [/x], multiline: {pattern: '^\\[', negate: true}}]\nrules:\n- files: [/x]\n  \
+        regex: '(?<text>\\A[^\\n]*\\n#0)'\n  metrics: [{type: counter, name: traces, help: h}]\n";
+    let mut out = Vec::new();
+    let how = Attempt { quiet: true, source: Some(("php", "/x")) };
+    attempt(load(joined), &mut &b"[a] one\n#0 x\n[b] two\n[c] three\n#0 y\n"[..], &mut out, how).unwrap();
+    assert_eq!(String::from_utf8(out).unwrap(), "# HELP traces h\n# TYPE traces counter\ntraces 2\n");
 }
 
 proptest! {
