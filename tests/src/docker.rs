@@ -1,6 +1,6 @@
 //! A real Docker engine: the one that runs, else one started for the test.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Mutex;
 use std::time::Duration;
@@ -13,6 +13,8 @@ pub struct Docker {
     /// The image that containers are made of.
     pub image: String,
     daemon: Option<(Child, tempfile::TempDir)>,
+    /// The bridge that was made for the daemon.
+    bridge: Option<String>,
     made: Mutex<Vec<String>>,
 }
 
@@ -28,6 +30,7 @@ impl Docker {
             host: std::env::var("DOCKER_HOST").unwrap_or_else(|_| "unix:///var/run/docker.sock".into()),
             image: format!("bongsu-test/{test}:1"),
             daemon: None,
+            bridge: None,
             made: Mutex::default(),
         };
         if !docker.try_run(&["version"]).status.success() && !docker.start_daemon() {
@@ -41,10 +44,12 @@ impl Docker {
         let dir = tempfile::tempdir().unwrap();
         let at = |name: &str| dir.path().join(name).display().to_string();
         self.host = format!("unix://{}", at("docker.sock"));
+        self.bridge = make_bridge(dir.path());
+        let bridge = self.bridge.as_deref().unwrap_or("none");
         let log = std::fs::File::create(dir.path().join("log")).unwrap();
         let child = Command::new(crate::program("dockerd").unwrap())
             .args(["--host", &self.host, "--data-root", &at("data"), "--exec-root", &at("exec")])
-            .args(["--pidfile", &at("pid"), "--bridge", "none", "--iptables=false"])
+            .args(["--pidfile", &at("pid"), "--bridge", bridge, "--iptables=false", "--ip-forward=false"])
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log)
@@ -71,9 +76,9 @@ impl Docker {
         self.run(&["import", &tar.display().to_string(), &self.image]);
     }
 
-    /// Whether the engine was there before and may hold containers of others.
-    pub fn is_shared(&self) -> bool {
-        self.daemon.is_none()
+    /// Whether containers get a network of their own with an `eth0`.
+    pub fn has_network(&self) -> bool {
+        self.daemon.is_none() || self.bridge.is_some()
     }
 
     /// Where it listens.
@@ -126,5 +131,29 @@ impl Drop for Docker {
             let _ = child.wait();
             crate::mounts::unmount_below(dir.path());
         }
+        if let Some(bridge) = &self.bridge {
+            ip(&["link", "delete", bridge]);
+        }
     }
+}
+
+/// A bridge that is this daemon's alone, if there is the right to make one.
+fn make_bridge(dir: &Path) -> Option<String> {
+    let random = dir.file_name()?.to_string_lossy().replace(|c: char| !c.is_ascii_alphanumeric(), "");
+    let name = format!("bt{}", &random[random.len().saturating_sub(6)..]);
+    let spread = random.bytes().fold(0_u32, |h, b| h.wrapping_mul(31).wrapping_add(u32::from(b)));
+    let address = format!("10.{}.{}.1/24", 200 + spread % 50, spread / 50 % 256);
+    if !ip(&["link", "add", &name, "type", "bridge"]) {
+        return None;
+    }
+    if ip(&["addr", "add", &address, "dev", &name]) && ip(&["link", "set", &name, "up"]) {
+        return Some(name);
+    }
+    ip(&["link", "delete", &name]);
+    None
+}
+
+fn ip(args: &[&str]) -> bool {
+    let Some(program) = crate::program("ip") else { return false };
+    Command::new(program).args(args).output().is_ok_and(|o| o.status.success())
 }

@@ -6,7 +6,7 @@ use crate::program::Made;
 use crate::switches::Kind;
 use exporter::Part;
 use exposition::Page;
-use hostfs::Buf;
+use hostfs::{Buf, scan};
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -102,10 +102,15 @@ fn files(
     containers: &[std::sync::Arc<crate::engine::Container>],
 ) {
     let mut buf = Buf::new();
+    processes(report, options, sources, containers, &mut buf);
     if options.switches.on(Kind::Disk)
         && let Some(folder) = containers.iter().find_map(|c| c.folders.first())
     {
         match sources.rootfs(folder).entries() {
+            Ok(_) if !opens_all(sources, &mut buf) => report.warn(
+                "disk",
+                "without CAP_DAC_READ_SEARCH containers with a folder that root may not open have no container_fs_usage_bytes",
+            ),
             Ok(_) => report.ok("disk", "writable layers can be walked"),
             Err(e) => report.warn(
                 "disk",
@@ -117,6 +122,53 @@ fn files(
         match sources.proc("pressure/cpu").read(&mut buf) {
             Ok(_) => report.ok("pressure", "the kernel counts stalls"),
             Err(_) => report.none("pressure", "this kernel does not count stalls (CONFIG_PSI, psi=1)"),
+        }
+    }
+}
+
+/// Whether this process may look into any folder; not known is yes.
+fn opens_all(sources: &hostfs::Sources, buf: &mut Buf) -> bool {
+    let Ok(status) = sources.proc("self/status").read(buf) else { return true };
+    let effective = scan::lines(status).find_map(|l| l.strip_prefix(b"CapEff:"));
+    let bits = effective.and_then(|hex| u64::from_str_radix(std::str::from_utf8(hex.trim_ascii()).ok()?, 16).ok());
+    bits.is_none_or(|bits| bits & (CAP_DAC_OVERRIDE | CAP_DAC_READ_SEARCH) != 0)
+}
+
+/// `linux/capability.h`.
+const CAP_DAC_OVERRIDE: u64 = 1 << 1;
+const CAP_DAC_READ_SEARCH: u64 = 1 << 2;
+
+/// What is read of processes; some of it only with the right to trace them.
+fn processes(
+    report: &mut Report,
+    options: &Options,
+    sources: &hostfs::Sources,
+    containers: &[std::sync::Arc<crate::engine::Container>],
+    buf: &mut Buf,
+) {
+    let Some(pid) = containers.iter().find_map(|c| Some(c.process.as_ref()?.pid)) else { return };
+    if options.switches.on(Kind::Network) {
+        match sources.proc(format!("{pid}/net/dev")).read(buf) {
+            Ok(_) => report.ok("network", "containers' interfaces can be read"),
+            Err(e) => report.warn("network", &format!("{e}: run with --pid=host")),
+        }
+    }
+    if options.switches.on(Kind::Process) {
+        match sources.proc(format!("{pid}/fd/0")).read_link() {
+            Ok(_) => report.ok("descriptors", "those of containers can be counted"),
+            Err(e) if e.is_absent() => {}
+            Err(e) => {
+                let what = format!(
+                    "{e}: container_sockets, and container_file_descriptors of users but root, need CAP_SYS_PTRACE"
+                );
+                report.warn("descriptors", &what);
+            }
+        }
+    }
+    if options.switches.on(Kind::ReferencedMemory) {
+        match sources.proc(format!("{pid}/smaps")).read(buf) {
+            Ok(_) => report.ok("referenced", "containers' memory maps can be read"),
+            Err(e) => report.warn("referenced", &format!("{e}: container_referenced_bytes needs CAP_SYS_PTRACE")),
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::cgroups::{At, Dirs, Files, Hierarchies, Tree, relative};
 use crate::disk_use::DiskUse;
 use crate::emit::machine::{IdFiles, Machine};
-use crate::emit::space::{self, Volume};
+use crate::emit::space::{self, Mounts, Volume};
 use crate::emit::spec::HostMemory;
 use crate::emit::{Out, Subject, block, cpu, hugetlb, memory, network, pressure, processes, sockets, spec};
 use crate::engine::{Container, Known, Share};
@@ -46,6 +46,7 @@ pub(crate) struct Reader {
     hierarchies: Hierarchies,
     tree: Tree,
     disk_use: DiskUse,
+    mounts: Mounts,
     machine: Option<(Instant, Machine)>,
     schedules: BTreeMap<Vec<u8>, processes::Schedule>,
     round: u64,
@@ -58,7 +59,7 @@ struct Host {
     boot: Option<i64>,
     now: f64,
     disks: block::Disks,
-    volumes: Vec<Volume>,
+    volumes: Arc<[Volume]>,
     /// The network of the host.
     network: Option<u64>,
     /// Which cgroup shows a network.
@@ -69,6 +70,7 @@ impl Reader {
     pub(crate) fn new(sources: Sources, options: Options, disk_every: Duration) -> Self {
         Self {
             disk_use: DiskUse::new(sources.clone(), disk_every),
+            mounts: Mounts::new(&sources),
             sources,
             options,
             hierarchies: Hierarchies::default(),
@@ -186,13 +188,8 @@ impl Reader {
         } else {
             block::Disks::default()
         };
-        let volumes = if on(Kind::Disk) || on(Kind::DiskIo) {
-            let table = ["1/mountinfo", "self/mountinfo"].into_iter().find(|p| sources.proc(p).exists());
-            let table = table.and_then(|p| sources.proc(p).read(&mut self.buf).ok());
-            table.map(space::volumes).unwrap_or_default()
-        } else {
-            Vec::new()
-        };
+        let volumes =
+            if on(Kind::Disk) || on(Kind::DiskIo) { self.mounts.volumes(&mut self.buf) } else { Arc::default() };
         let network = pid::network(sources, 1);
         Host { memory, boot, now, disks, volumes, network, owners: HashMap::new() }
     }

@@ -1,7 +1,7 @@
 //! All cgroups of the host, found anew at each reading, kept with their open files between readings.
 
 use super::{Dirs, Files, Hierarchies};
-use hostfs::Sources;
+use hostfs::{Folder, FolderStat, Sources};
 use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
@@ -35,25 +35,22 @@ impl Tree {
         let mut path = Vec::new();
         for mount in hierarchies.distinct() {
             path.clear();
-            self.folder(&mut Walk { sources, mount, round }, &mut path, 0);
+            let walk = Walk { sources, mount, round };
+            let top = sources.sys(mount).open_folder().and_then(|top| Ok((top.stat()?, top)));
+            match top {
+                Ok((stat, top)) => {
+                    self.see(&walk, &path, stat);
+                    self.inside(&walk, &top, &mut path, 0);
+                }
+                Err(_) => self.errors += 1,
+            }
         }
         self.cgroups.retain(|_, c| c.seen == round);
     }
 
-    /// `path` has no slash at its end; the root is empty.
-    fn folder(&mut self, walk: &mut Walk<'_>, path: &mut Vec<u8>, depth: usize) {
-        let rel = relative(path);
-        let file = walk.sources.sys(walk.mount.join(rel));
-        let Ok(meta) = file.metadata() else {
-            self.errors += usize::from(depth == 0);
-            return;
-        };
-        self.see(walk, path, &meta);
-        // cgroupfs counts subfolders in the link count, as ext4 and tmpfs do: a leaf need not be listed.
-        if meta.nlink() == 2 || depth >= DEEPEST || self.cgroups.len() >= MOST {
-            return;
-        }
-        let folders = match file.folders() {
+    /// What is inside a folder. `path` has no slash at its end; the root is empty.
+    fn inside(&mut self, walk: &Walk<'_>, folder: &Folder, path: &mut Vec<u8>, depth: usize) {
+        let folders = match folder.folders() {
             Ok(folders) => folders,
             Err(e) => {
                 self.errors += usize::from(!e.is_absent());
@@ -62,14 +59,23 @@ impl Tree {
         };
         let len = path.len();
         for name in folders.iter().filter(|n| !n.ends_with(b".mount")) {
+            // It may just have gone.
+            let Ok(stat) = folder.stat_of(name) else { continue };
             path.push(b'/');
             path.extend_from_slice(name);
-            self.folder(walk, path, depth + 1);
+            self.see(walk, path, stat);
+            // cgroupfs counts subfolders in the link count, as ext4 and tmpfs do: a leaf need not be listed.
+            if stat.links != 2 && depth < DEEPEST && self.cgroups.len() < MOST {
+                match folder.child(name) {
+                    Ok(child) => self.inside(walk, &child, path, depth + 1),
+                    Err(e) => self.errors += usize::from(!e.is_absent()),
+                }
+            }
             path.truncate(len);
         }
     }
 
-    fn see(&mut self, walk: &Walk<'_>, path: &[u8], meta: &std::fs::Metadata) {
+    fn see(&mut self, walk: &Walk<'_>, path: &[u8], stat: FolderStat) {
         let key: &[u8] = if path.is_empty() { b"/" } else { path };
         if let Some(known) = self.cgroups.get_mut(key) {
             known.seen = walk.round;
@@ -80,7 +86,7 @@ impl Tree {
         let stamp = ["cgroup.clone_children", "cgroup.events"]
             .iter()
             .find_map(|name| walk.sources.sys(walk.mount.join(&rel).join(name)).metadata().ok().map(|m| m.mtime()));
-        let created = stamp.map_or(meta.mtime(), |s| s.min(meta.mtime()));
+        let created = stamp.map_or(stat.modified, |s| s.min(stat.modified));
         let cgroup = Cgroup {
             files: Files::new(Dirs { v1: rel.clone(), unified: rel }),
             created: (created > 0).then_some(created),

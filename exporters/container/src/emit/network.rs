@@ -33,7 +33,7 @@ pub(crate) const FAMILIES: &[Desc] =
 ///
 /// The file is opened each time: an open one would keep a dead container's network alive.
 pub(crate) fn emit(sources: &Sources, pid: u32, buf: &mut Buf, out: &mut Out<'_>) {
-    let Ok(table) = sources.proc(format!("{pid}/net/dev")).read(buf) else { return };
+    let Ok(table) = sources.proc_records(format!("{pid}/net/dev")).read(buf) else { return };
     for (interface, n) in parse(table).filter(|(name, _)| !is_ignored(name)) {
         let mut out = out.with(&[("interface", interface)]);
         // receive: bytes packets errs drop fifo frame compressed multicast; transmit: bytes packets errs drop …

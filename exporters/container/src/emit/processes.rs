@@ -56,21 +56,28 @@ fn parse_pids(text: &[u8]) -> Vec<u32> {
 /// Emits counts and limits.
 pub(crate) fn emit(s: &mut Subject<'_>, pids: &[u32], out: &mut Out<'_>) {
     out.put(&PROCESSES, pids.len());
-    let (mut descriptors, mut sockets, mut seen) = (0u64, 0u64, false);
+    let (mut descriptors, mut sockets, mut seen) = (0u64, Some(0u64), false);
     for pid in pids {
         let folder = s.at.sources.proc(format!("{pid}/fd"));
         let Ok(entries) = folder.entries() else { continue };
         seen = true;
         descriptors += entries.len() as u64;
-        let is_socket = |name: &[u8]| {
-            folder.child(name).read_link().is_ok_and(|t| t.as_os_str().as_encoded_bytes().starts_with(b"socket"))
-        };
-        sockets += entries.iter().filter(|name| is_socket(name)).count() as u64;
+        for name in entries.iter() {
+            match folder.child(name).read_link() {
+                Ok(target) => {
+                    let socket = target.as_os_str().as_encoded_bytes().starts_with(b"socket");
+                    sockets = sockets.map(|n| n + u64::from(socket));
+                }
+                // The owner may list them, but to see what they are takes the right to trace the process.
+                Err(e) if !e.is_absent() => sockets = None,
+                Err(_) => {}
+            }
+        }
     }
     // Without the right to look into any of them there is no number.
     if seen || pids.is_empty() {
         out.put(&DESCRIPTORS, descriptors);
-        out.put(&SOCKETS, sockets);
+        out.maybe(&SOCKETS, sockets);
     }
     out.maybe(&THREADS, s.number(Pseudo::PidsCurrent));
     out.maybe(&THREADS_MAX, s.number(Pseudo::PidsMax).map(|n| if n == u64::MAX { 0 } else { n }));

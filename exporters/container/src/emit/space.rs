@@ -3,11 +3,12 @@
 use super::Out;
 use crate::disk_use::Found;
 use exporter::Desc;
-use hostfs::{Sources, mounts};
+use hostfs::{Buf, KeptFile, Sources, mounts};
 use std::collections::BTreeSet;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
+use std::sync::Arc;
 
 const INODES_FREE: Desc = Desc::gauge("container_fs_inodes_free", "Number of available Inodes");
 const INODES_TOTAL: Desc = Desc::gauge("container_fs_inodes_total", "Number of Inodes");
@@ -28,6 +29,34 @@ pub(crate) struct Volume {
     /// The device, or where a tmpfs is mounted.
     pub(crate) device: Vec<u8>,
     mount_point: Vec<u8>,
+}
+
+/// The host's mount table, which is read when the kernel says that it has changed: each container adds a line to it.
+#[derive(Debug)]
+pub(crate) struct Mounts {
+    /// The first process' table, and where it may not be read this one's.
+    tables: [KeptFile; 2],
+    /// Out of which table, and what stood there.
+    known: Option<(usize, Arc<[Volume]>)>,
+}
+
+impl Mounts {
+    pub(crate) fn new(sources: &Sources) -> Self {
+        Self { tables: ["1/mountinfo", "self/mountinfo"].map(|path| sources.kept_proc(path)), known: None }
+    }
+
+    /// The volumes that are mounted now.
+    pub(crate) fn volumes(&mut self, buf: &mut Buf) -> Arc<[Volume]> {
+        if let Some((table, volumes)) = &self.known
+            && self.tables[*table].changed() == Some(false)
+        {
+            return Arc::clone(volumes);
+        }
+        let read =
+            self.tables.iter().enumerate().find_map(|(i, table)| Some((i, volumes(table.read(buf).ok()?).into())));
+        self.known = read;
+        self.known.as_ref().map(|(_, volumes)| Arc::clone(volumes)).unwrap_or_default()
+    }
 }
 
 /// The volumes of a mount table, each device once: by the mount of its whole, where there is one.

@@ -197,7 +197,7 @@ impl Container {
             && self.listed == Summary::from(described)
             && self.folders.first() == described.folder.as_ref()
             && match &self.process {
-                Some(process) if !self.table.is_empty() => process.cgroups(buf) == Some(&*self.table),
+                Some(process) if !self.table.is_empty() => process.is_as(&self.table, buf),
                 // Of another pid namespace, or gone when it was looked at.
                 Some(_) => self.cgroups.is_some(),
                 None => true,
@@ -206,17 +206,14 @@ impl Container {
 
     /// Whether it is still what the list says, and its process the one that was looked at.
     pub(crate) fn is_still(&self, listed: &Listed<'_>, now: i64, buf: &mut Buf) -> bool {
+        // The list tells roughly since when it runs: an end is seen where the process cannot be, and where another has
+        // come by its number.
+        let longest = uptime_at_most(listed.status.as_deref().unwrap_or_default());
+        let since = self.started.zip(longest).map(|(started, longest)| now - started - longest);
         self.complete
             && self.listed == Summary::of(listed)
-            && match &self.process {
-                Some(process) if !self.table.is_empty() => process.cgroups(buf) == Some(&*self.table),
-                // Of another pid namespace: its end cannot be seen, but the list tells roughly since when it runs.
-                _ => {
-                    let longest = uptime_at_most(listed.status.as_deref().unwrap_or_default());
-                    let since = self.started.zip(longest).map(|(started, longest)| now - started - longest);
-                    since.is_none_or(|late| late < SLACK)
-                }
-            }
+            && since.is_none_or(|late| late < SLACK)
+            && self.process.as_ref().is_none_or(|p| self.table.is_empty() || p.is_as(&self.table, buf))
     }
 }
 

@@ -65,12 +65,15 @@ impl KeptFile {
     }
 
     fn keep(&self, fd: OwnedFd) {
-        if !is_pseudo(fd.as_fd()) {
+        let mut held = self.fd.lock().unwrap_or_else(PoisonError::into_inner);
+        // The budget first: where it is used up nothing else is worth a system call.
+        if held.is_some() || !self.budget.take() {
             return;
         }
-        let mut held = self.fd.lock().unwrap_or_else(PoisonError::into_inner);
-        if held.is_none() && self.budget.take() {
+        if is_pseudo(fd.as_fd()) {
             *held = Some(Arc::new(fd));
+        } else {
+            self.budget.give_back();
         }
     }
 

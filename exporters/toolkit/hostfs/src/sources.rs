@@ -169,4 +169,5 @@ impl Budget {
     }
 }
 
-const MOST_KEPT: usize = 4096;
+/// Enough for some 700 containers. The kernel keeps a page for each.
+const MOST_KEPT: usize = 16_384;
