@@ -256,16 +256,18 @@ fn split_request(request: &[u8], piece: Piece) -> (usize, usize) {
     if method == 0 || !request[..method].iter().all(|byte| byte.is_ascii_uppercase() || matches!(byte, b'_' | b'-')) {
         return (0, 0);
     }
+    if piece == Piece::Method {
+        return (0, method);
+    }
     let last = memchr::memrchr(b' ', request).unwrap_or(method);
     // HTTP/0.9 has no protocol in its request.
     let protocol = if last > method && request[last + 1..].starts_with(b"HTTP/") { last } else { request.len() };
     let start = method + 1;
     match piece {
-        Piece::Method => (0, method),
         Piece::Uri => (start, protocol),
         Piece::Path => (start, start + memchr::memchr(b'?', &request[start..protocol]).unwrap_or(protocol - start)),
         Piece::Protocol => ((protocol + 1).min(request.len()), request.len()),
-        Piece::Whole => (0, request.len()),
+        Piece::Method | Piece::Whole => (0, request.len()),
     }
 }
 
