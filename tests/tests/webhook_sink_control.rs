@@ -208,3 +208,21 @@ fn no_form_of_the_receive_paths_is_a_redirect() {
         assert_eq!(answer.status, 200, "{path}: {}", answer.text());
     }
 }
+
+#[test]
+fn the_example_and_the_documented_configuration_are_good() {
+    let dir = tempfile::tempdir().unwrap();
+    let docs = std::fs::read_to_string(tests::repo().join("docs/webhook-sink.md")).unwrap();
+    let documented = docs.split("```yaml\n").find(|block| block.starts_with("targets:")).unwrap();
+    let file = dir.path().join("documented.yml");
+    std::fs::write(&file, documented.split("```").next().unwrap()).unwrap();
+    for file in [file, tests::repo().join("deploy/webhook-sink/sink.example.yml")] {
+        let done = std::process::Command::new(tests::binary("webhook-sink"))
+            .args([format!("--config.file={}", file.display()), "--config.check".into()])
+            .arg(format!("--storage.path={}", dir.path().join("data").display()))
+            .output()
+            .unwrap();
+        assert!(done.status.success(), "{}: {}", file.display(), String::from_utf8_lossy(&done.stderr));
+    }
+    assert!(!dir.path().join("data").exists(), "a check touches nothing");
+}

@@ -57,7 +57,7 @@ pub(crate) fn program() -> Program {
     .flags(reconcile::FLAGS);
     program.commands.extend(commands::all());
     program.workers = 2;
-    program
+    exporter::docs(program)
 }
 
 /// Opens the store and builds the routes.

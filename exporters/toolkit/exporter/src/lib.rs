@@ -16,8 +16,8 @@ pub use collector::{AbsentIsNoData, CollectError, Collector, Cx};
 pub use entry::{BuildError, BuildFn, Default, Entry, NameFilter};
 pub use exposition::{Desc, Part};
 pub use program::{
-    DISABLE_EXPORTER_METRICS, ENABLE_OPENMETRICS, Host, MAX_REQUESTS, Nothing, Served, TELEMETRY_PATH, own_metrics,
-    run, run_host,
+    DISABLE_EXPORTER_METRICS, ENABLE_OPENMETRICS, Host, MAX_REQUESTS, Nothing, Served, TELEMETRY_PATH, docs,
+    own_metrics, run, run_host,
 };
 pub use prometheus_client;
 pub use registry::{Last, Naming, Registry, State, entry_flags};

@@ -182,6 +182,12 @@ fn app(name: &str, title: &str, about: &str, setup: &Setup, served: Served) -> R
     Ok(app.landing(landing))
 }
 
+/// The same program with the hidden subcommand `docs`, which prints its flags as a Markdown table: for programs that are
+/// no exporters.
+pub fn docs(program: Program) -> Program {
+    with_docs(program, &[])
+}
+
 /// Adds `docs`, which prints the tables that the documentation shows.
 fn with_docs(program: Program, entries: &'static [Entry]) -> Program {
     let flags = program.all_flags();
