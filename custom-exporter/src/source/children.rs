@@ -4,7 +4,10 @@
 //! becomes a child of this process, which asked the kernel for that (`PR_SET_CHILD_SUBREAPER`): whatever is a child of
 //! ours and no running command is an orphan of one, and is killed.
 
-use rustix::process::{Pid, Signal, WaitOptions, kill_process, kill_process_group, waitpid};
+use rustix::io::Errno;
+use rustix::process::{
+    Pid, Signal, WaitId, WaitIdOptions, WaitOptions, kill_process, kill_process_group, waitid, waitpid,
+};
 use std::collections::HashSet;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -76,6 +79,11 @@ impl Children {
 
     fn kill_orphans(&self) -> usize {
         let running = self.running();
+        // The kernel knows at once whether there is any child at all; whose they are is to be read in /proc.
+        let any = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        if waitid(WaitId::All, any).is_err_and(|e| e == Errno::CHILD) {
+            return 0;
+        }
         let mut orphans = children_of(rustix::process::getpid());
         orphans.retain(|pid| !running.contains(pid));
         for &orphan in &orphans {

@@ -9,7 +9,13 @@ pub(crate) const HOST: Entry = Entry {
     default: Default::On,
     about: "load averages, the time of the start, names of host and kernel",
     flags: &[],
-    build: |_, _| Ok(Box::new(Host)),
+    build: |_, _| {
+        // Names stay as they are while the machine runs. An image made from nothing has no /etc/os-release: an empty
+        // label is none.
+        let (hostname, kernel) =
+            (System::host_name().unwrap_or_default(), System::kernel_version().unwrap_or_default());
+        Ok(Box::new(Host { hostname, kernel, os: System::long_os_version().unwrap_or_default() }))
+    },
 };
 
 const LOAD1: Desc = Desc::gauge("system_load1", "Load average of the last minute");
@@ -18,7 +24,11 @@ const LOAD15: Desc = Desc::gauge("system_load15", "Load average of the last 15 m
 const BOOT: Desc = Desc::gauge("system_boot_time_seconds", "When the machine was started, in seconds since 1970");
 const INFO: Desc = Desc::gauge("system_info", "Names of the machine, its system and its kernel; always 1");
 
-struct Host;
+struct Host {
+    hostname: String,
+    kernel: String,
+    os: String,
+}
 
 impl Collector for Host {
     fn collect(&self, _: &mut Cx<'_>, out: &mut Part) -> Result<(), CollectError> {
@@ -27,11 +37,8 @@ impl Collector for Host {
         out.family(&LOAD5).sample(&[], load.five);
         out.family(&LOAD15).sample(&[], load.fifteen);
         out.family(&BOOT).sample(&[], System::boot_time().map_err(failed)?);
-        // An image made from nothing has no /etc/os-release: an empty label is none.
-        let (host, kernel) = (System::host_name().unwrap_or_default(), System::kernel_version().unwrap_or_default());
-        let os = System::long_os_version().unwrap_or_default();
         let labels: [(&str, &[u8]); 3] =
-            [("hostname", host.as_bytes()), ("kernel", kernel.as_bytes()), ("os", os.as_bytes())];
+            [("hostname", self.hostname.as_bytes()), ("kernel", self.kernel.as_bytes()), ("os", self.os.as_bytes())];
         out.family(&INFO).sample(&labels, 1u64);
         Ok(())
     }
