@@ -25,6 +25,25 @@ while [ $# -gt 0 ]; do
   esac
   shift
 done
+# Ports as ./lab has them, the offset included, where none is set for compose itself.
+publish() { # VARIABLE PORT
+  [ -n "${!1:-}" ] || export "$1=$2"
+}
+publish BONGSU_PROMETHEUS_PORT "${port[prometheus]}"
+publish BONGSU_ALERTMANAGER_PORT "${port[alertmanager]}"
+publish BONGSU_WEBHOOK_PORT "${port[webhook-sink]}"
+publish BONGSU_NODE_PORT "${port[node-exporter]}"
+publish BONGSU_CADVISOR_PORT "${port[container-exporter]}"
+publish BONGSU_MYSQL_EXPORTER_PORT "${port[mysqld-exporter]}"
+publish BONGSU_NGINX_EXPORTER_PORT "${port[nginx-exporter]}"
+publish BONGSU_LOG_PORT "${port[log-exporter]}"
+publish BONGSU_CUSTOM_PORT "${port[custom-exporter]}"
+publish BONGSU_SITE_PORT "${port[nginx]}"
+publish BONGSU_GRAFANA_PORT $((3000 + offset))
+publish BONGSU_ELASTICSEARCH_PORT $((9200 + offset))
+publish BONGSU_KIBANA_PORT $((5601 + offset))
+# More options for `docker compose up`, such as: --pull never --no-build
+read -ra up_options <<<"${BONGSU_UP_OPTIONS:-}"
 compose() { docker compose -f "$root/deploy/compose.yaml" "$@"; }
 
 command -v docker >/dev/null || die "docker is missing: apt-get install docker.io docker-compose, or use ./lab up, which needs no Docker" "docker가 없습니다: apt-get install docker.io docker-compose. Docker가 필요 없는 ./lab up도 있습니다"
@@ -46,14 +65,18 @@ up)
     ;;
   esac
   if [ -z "$(compose ps -q 2>/dev/null)" ]; then
-    for service in prometheus alertmanager webhook-sink node-exporter container-exporter mysqld-exporter nginx-exporter log-exporter custom-exporter nginx; do
-      taken=$(listener "${port[$service]}")
-      [ -z "$taken" ] || die "port ${port[$service]} ($service) is taken by $taken: end it (./lab down if it is the lab without Docker)" "포트 ${port[$service]} ($service)을(를) $taken 이(가) 쓰고 있습니다: 끝내세요 (Docker 없는 실습실이면 ./lab down)"
+    for name in PROMETHEUS ALERTMANAGER WEBHOOK NODE CADVISOR MYSQL_EXPORTER NGINX_EXPORTER LOG CUSTOM SITE GRAFANA; do
+      number=BONGSU_${name}_PORT
+      taken=$(listener "${!number}")
+      [ -z "$taken" ] || die "port ${!number} ($number) is taken by $taken: end it (./lab down if it is the lab without Docker), or set BONGSU_PORT_OFFSET" "포트 ${!number} ($number)을(를) $taken 이(가) 쓰고 있습니다: 끝내거나 (Docker 없는 실습실이면 ./lab down) BONGSU_PORT_OFFSET을 쓰세요"
     done
   fi
   case "${profiles[*]}" in *demo*) export BONGSU_SITE=wordpress ;; esac
   progress "starting containers (images are fetched and built the first time)" "컨테이너 시작 (처음에는 이미지를 받고 빌드합니다)"
-  compose "${profiles[@]}" up -d --wait || { compose ps -a; die "not everything came up; see docker compose -f deploy/compose.yaml logs SERVICE" "모두 올라오지 못했습니다. docker compose -f deploy/compose.yaml logs 서비스"; }
+  # What runs once and ends is started by what waits for it, and is itself not waited for.
+  mapfile -t services < <(compose "${profiles[@]}" config --services | grep -vxE 'secrets|.*-setup' | while read -r service; do skipped "$service" || echo "$service"; done)
+  compose "${profiles[@]}" up -d --wait --wait-timeout 400 "${up_options[@]}" "${services[@]}" || { compose ps -a; die "not everything came up; see docker compose -f deploy/compose.yaml logs SERVICE" "모두 올라오지 못했습니다. docker compose -f deploy/compose.yaml logs 서비스"; }
+  case "${profiles[*]}" in *logs*) skipped kibana || compose "${profiles[@]}" up -d "${up_options[@]}" kibana-setup ;; esac
   progress "everything is up" "모두 올라왔습니다"
   compose ps
   ;;

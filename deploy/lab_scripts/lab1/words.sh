@@ -55,7 +55,7 @@ if [ "$form" = docker ]; then
   stop_service() { compose stop "$1" >/dev/null 2>&1; }
   runs() { [ "$(compose --profile logs --profile demo ps -q --status running "$1" 2>/dev/null | wc -l)" -ge 1 ]; }
   logs_of() { echo "docker compose -f deploy/compose.yaml logs $1"; }
-  at() { echo "http://127.0.0.1:${!1:-$2}"; }
+  at() { echo "http://127.0.0.1:${!1:-$(($2 + ${BONGSU_PORT_OFFSET:-0}))}"; }
 else
   compose() { die "this step needs Docker" "이 단계에는 Docker가 필요합니다"; }
   start_service() { "$root/lab" start "$1" >/dev/null; }
