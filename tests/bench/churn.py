@@ -24,6 +24,10 @@ def state(pid, page):
             "RSS MiB": round(int(status["VmRSS"]) / 1024, 2), "peak MiB": round(int(status["VmHWM"]) / 1024, 2)}
 
 
+def shown(page):
+    return sum(1 for l in page.splitlines() if l.startswith("container_last_seen{") and 'image="bongsu-bench:1"' in l)
+
+
 def main():
     count, command = int(sys.argv[1]), shlex.split(sys.argv[2])
     exporter = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -38,15 +42,16 @@ def main():
             for starter in starters:
                 starter.wait()
             page = scrape()
-            seen += page.count('container_last_seen{container_label_bongsu')
+            seen += shown(page)
             if done and done % (count // 4) < 4:
                 rows.append((f"after {done}", state(exporter.pid, page)))
                 print(rows[-1], f"{time.time() - began:.0f} s", flush=True)
         while subprocess.run(["docker", "ps", "-aq", "--filter", "label=bongsu-bench"], capture_output=True).stdout:
             time.sleep(1)
         time.sleep(2)
-        rows.append(("at the end", state(exporter.pid, scrape())))
-        print(f"{count} containers in {time.time() - began:.0f} s, {seen} of them seen")
+        page = scrape()
+        rows.append(("at the end", state(exporter.pid, page)))
+        print(f"{count} containers in {time.time() - began:.0f} s, seen {seen} times, {shown(page)} left at the end")
         print("| | " + " | ".join(rows[0][1]) + " |")
         print("|---" * (len(rows[0][1]) + 1) + "|")
         for name, row in rows:

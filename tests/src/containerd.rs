@@ -133,20 +133,19 @@ impl Containerd {
 
 impl Drop for Containerd {
     fn drop(&mut self) {
-        for namespace in self.try_run("default", &["namespaces", "ls", "-q"]).stdout.split(|&b| b == b'\n') {
-            let namespace = String::from_utf8_lossy(namespace).into_owned();
-            if namespace.is_empty() {
-                continue;
-            }
-            let listed = self.try_run(&namespace, &["containers", "ls", "-q"]).stdout;
+        let namespaces = self.try_run("default", &["namespaces", "ls", "-q"]).stdout;
+        for namespace in String::from_utf8_lossy(&namespaces).lines() {
+            let listed = self.try_run(namespace, &["containers", "ls", "-q"]).stdout;
             for id in String::from_utf8_lossy(&listed).lines() {
-                self.remove(&namespace, id);
+                self.remove(namespace, id);
             }
+            // Its containers lay in a cgroup of its name.
+            crate::remains::remove_cgroup(namespace);
         }
         let pid = rustix::process::Pid::from_child(&self.child);
         let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
         let _ = self.child.wait();
         // Pods' shared memory stays mounted without their runtime.
-        crate::mounts::unmount_below(self.dir.path());
+        crate::remains::unmount_below(self.dir.path());
     }
 }

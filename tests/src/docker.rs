@@ -129,7 +129,7 @@ impl Drop for Docker {
             let pid = rustix::process::Pid::from_child(child);
             let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
             let _ = child.wait();
-            crate::mounts::unmount_below(dir.path());
+            crate::remains::unmount_below(dir.path());
         }
         if let Some(bridge) = &self.bridge {
             ip(&["link", "delete", bridge]);

@@ -7,10 +7,10 @@ pub mod database;
 mod docker;
 mod http;
 mod image;
-mod mounts;
 mod podman;
 mod process;
 mod provider;
+mod remains;
 mod skip;
 
 pub use browser::Browser;

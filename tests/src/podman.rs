@@ -81,6 +81,7 @@ impl Drop for Podman {
             let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
             let _ = service.wait();
         }
-        crate::mounts::unmount_below(self.dir.path());
+        crate::remains::remove_cgroup("libpod_parent");
+        crate::remains::unmount_below(self.dir.path());
     }
 }

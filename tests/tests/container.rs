@@ -219,7 +219,8 @@ fn short_lived_containers_leave_nothing_behind() {
             Page::of(&service);
         }
     }
-    assert!(seen >= 20, "{seen}");
+    // Those that end by themselves may have done so before the scrape.
+    assert!(seen >= 10, "{seen}");
     wait_until("all to be gone", Duration::from_secs(30), || docker.run(&["ps", "-aq"]).is_empty());
     let page = Page::of(&service);
     assert!(!page.1.contains("bt-churn") && !made.iter().any(|id| page.1.contains(id)), "{}", page.1);
@@ -229,7 +230,7 @@ fn short_lived_containers_leave_nothing_behind() {
 /// Other tests' cgroups come and go too, each with its files: more of them mean more descriptors, and nothing else does.
 fn no_more_descriptors(page: &Page, before: &Page) {
     let (fds, cgroups) = (|p: &Page| p.value("process_open_fds", &[]), |p: &Page| p.ids().len() as f64);
-    let allowed = fds(before) * (cgroups(page) / cgroups(before)).max(1.0) + 60.0;
+    let allowed = (cgroups(page) - cgroups(before)).max(0.0).mul_add(24.0, fds(before) + 60.0);
     assert!(fds(page) <= allowed, "{} in {}, {} in {}", fds(page), cgroups(page), fds(before), cgroups(before));
 }
 
@@ -288,6 +289,10 @@ fn flags_of_cadvisor_are_understood() {
             "--whitelisted_container_labels=team",
             "--enable_metrics=cpu,percpu,process,sched",
             "--housekeeping_interval=10s",
+            "-logtostderr",
+            "--v=2",
+            "--storage_driver_kafka_ssl_verify=false",
+            "--bq_id=x",
             "--url_base_prefix=/some/where/",
             "--prometheus_endpoint=/numbers",
         ],
@@ -389,6 +394,90 @@ fn an_engine_that_never_answers_costs_no_more_than_its_time_out() {
         assert!(start.elapsed() < Duration::from_secs(limit), "{:?}", start.elapsed());
     }
     wait_until("the log", Duration::from_secs(30), || service.log().contains("no metadata from the engine"));
+}
+
+#[test]
+fn a_cgroup_with_a_weird_name_makes_a_page_that_parses() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let mount = ["/sys/fs/cgroup/memory", "/sys/fs/cgroup"].iter().find(|m| Path::new(m).join("cgroup.procs").exists());
+    let name = [format!("bongsu-weird-{}-", std::process::id()).as_bytes(), b"\"\\ {}\xff\xfe"].concat();
+    let made = mount.map(|m| Path::new(m).join(std::ffi::OsStr::from_bytes(&name)));
+    let Some(made) = made.filter(|m| fs::create_dir(m).is_ok()) else {
+        tests::skip("no right to make cgroups here");
+        return;
+    };
+    let service = Service::ours("container-exporter", &["--docker=", "--podman=", "--containerd="]);
+    let answer = get(&service.url("/metrics")).unwrap();
+    fs::remove_dir(made).unwrap();
+    let families = parse_text(&answer.body).unwrap();
+    let seen = families.iter().find(|f| f.name == "container_last_seen").unwrap();
+    let shown = seen.samples.iter().flat_map(|s| &s.labels).find(|(n, v)| n == "id" && v.contains("bongsu-weird-"));
+    assert!(shown.is_some_and(|(_, v)| v.contains("-\"\\ {}\u{fffd}")), "{shown:?}");
+}
+
+/// A Kubernetes node with cgroup v1 and joined controllers, and one with cgroup v2 and the systemd driver.
+#[test]
+fn kubernetes_names_on_built_trees() {
+    let ids: Vec<String> = (1..=3).map(|i| format!("{i:x}").repeat(64)).collect();
+    let v1_mounts = "31 30 0:27 / /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct\n\
+        32 30 0:28 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n";
+    let v2_mounts = "29 23 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n";
+    let pod = "pod2c48913c-b29f-11e7-9350-020968147796";
+    let slice =
+        "kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod2c48913c_b29f_11e7_9350_020968147796.slice";
+    for (mounts, cpu, memory, usage, usage_text, containers, others) in [
+        (
+            v1_mounts,
+            "cpu,cpuacct",
+            "memory",
+            ("cpuacct.usage", "memory.usage_in_bytes"),
+            ("2500000000\n", "4096\n"),
+            [
+                format!("kubepods/burstable/{pod}/{}", ids[0]),
+                format!("kubepods/besteffort/{pod}/{}", ids[1]),
+                format!("kubepods/{pod}/crio-{}", ids[2]),
+            ],
+            [format!("kubepods/{pod}/crio-conmon-{}", ids[2]), "kubepods/burstable".to_owned()],
+        ),
+        (
+            v2_mounts,
+            "",
+            "",
+            ("cpu.stat", "memory.current"),
+            ("usage_usec 2500000\nuser_usec 1\nsystem_usec 1\n", "4096\n"),
+            [
+                format!("{slice}/cri-containerd-{}.scope", ids[0]),
+                format!("{slice}/crio-{}.scope", ids[1]),
+                format!("machine.slice/libpod-{}.scope", ids[2]),
+            ],
+            [format!("{slice}/crio-conmon-{}.scope", ids[1]), slice.to_owned()],
+        ),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |path: String, text: &str| {
+            let path = dir.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        write("proc/self/mountinfo".to_owned(), mounts);
+        write("proc/meminfo".to_owned(), "MemTotal: 1024 kB\n");
+        for path in containers.iter().chain(&others) {
+            write(format!("sys/fs/cgroup/{cpu}/{path}/{}", usage.0), usage_text.0);
+            write(format!("sys/fs/cgroup/{memory}/{path}/{}", usage.1), usage_text.1);
+            write(format!("sys/fs/cgroup/{memory}/{path}/memory.stat"), "cache 0\nfile 0\n");
+        }
+        let root = |flag: &str, path: &str| format!("--path.{flag}={}", dir.path().join(path).display());
+        let args = [root("procfs", "proc"), root("sysfs", "sys"), root("rootfs", "")];
+        let mut args: Vec<&str> = args.iter().map(String::as_str).collect();
+        args.extend(["--docker=", "--podman=", "--containerd=", "--cri=", "--docker_only"]);
+        let page = Page::of(&Service::ours("container-exporter", &args));
+        let shown: BTreeSet<String> = containers.iter().map(|c| format!("/{c}")).chain(["/".to_owned()]).collect();
+        assert_eq!(page.ids(), shown);
+        for id in shown.iter().filter(|id| *id != "/") {
+            assert_eq!(page.value("container_cpu_usage_seconds_total", &[("id", id)]), 2.5, "{id}");
+            assert_eq!(page.value("container_memory_usage_bytes", &[("id", id)]), 4096.0, "{id}");
+        }
+    }
 }
 
 /// A host with cgroup v2 and the systemd driver, built from what such hosts have in these files.

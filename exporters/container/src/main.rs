@@ -12,6 +12,7 @@ mod pid;
 mod program;
 mod scraper;
 mod switches;
+mod unneeded;
 
 use std::process::ExitCode;
 

@@ -5,6 +5,7 @@ use crate::engine::{Address, Containerd, Cri, Engine, Labelling, Source, Watch};
 use crate::page::{Options, Reader};
 use crate::scraper::Containers;
 use crate::switches::{OFF_BY_DEFAULT, Switches};
+use crate::unneeded::UNNEEDED;
 use axum::Router;
 use axum::routing::get;
 use exporter::{Flag, FlagKind, Flags, Program, Served, StartError};
@@ -343,54 +344,3 @@ const FLAGS: &[&Flag] = &[
     &AUTH_FILE,
     &DIGEST_FILE,
 ];
-
-/// What steers cAdvisor's housekeeping, storage and logs. Taken, so that command lines go on to work.
-const UNNEEDED: &[&Flag] = &[
-    &unneeded("allow_dynamic_housekeeping", true),
-    &unneeded("application_metrics_count_limit", false),
-    &unneeded("collector_cert", false),
-    &unneeded("collector_key", false),
-    &unneeded("container_hints", false),
-    &unneeded("crio_client_timeout", false),
-    &unneeded("disable_memory_numa", true),
-    &unneeded("docker_root", false),
-    &unneeded("event_storage_age_limit", false),
-    &unneeded("event_storage_event_limit", false),
-    &unneeded("global_housekeeping_interval", false),
-    &unneeded("healthz_url", false),
-    &unneeded("housekeeping_interval", false),
-    &unneeded("log_cadvisor_usage", true),
-    &unneeded("log_dir", false),
-    &unneeded("log_file", false),
-    &unneeded("log_backtrace_at", false),
-    &unneeded("alsologtostderr", true),
-    &unneeded("logtostderr", true),
-    &unneeded("stderrthreshold", false),
-    &unneeded("skip_headers", true),
-    &unneeded("v", false),
-    &unneeded("vmodule", false),
-    &unneeded("max_housekeeping_interval", false),
-    &unneeded("max_procs", false),
-    &unneeded("perf_events_config", false),
-    &unneeded("profiling", true),
-    &unneeded("resctrl_interval", false),
-    &unneeded("resctrl_vendor_id", false),
-    &unneeded("storage_driver", false),
-    &unneeded("storage_driver_buffer_duration", false),
-    &unneeded("storage_driver_db", false),
-    &unneeded("storage_driver_host", false),
-    &unneeded("storage_driver_password", false),
-    &unneeded("storage_driver_secure", true),
-    &unneeded("storage_driver_table", false),
-    &unneeded("storage_driver_user", false),
-    &unneeded("storage_duration", false),
-    &unneeded("update_machine_info_interval", false),
-];
-
-const fn unneeded(name: &'static str, switch: bool) -> Flag {
-    let kind = if switch { FlagKind::Bool } else { FlagKind::Text };
-    let default = if switch { "false" } else { "" };
-    let mut flag = Flag::new(name, kind, default, "Taken for command lines written for cAdvisor; has no effect.");
-    flag.hidden = true;
-    flag
-}
