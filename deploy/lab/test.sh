@@ -144,7 +144,7 @@ step_chaos() {
   BONGSU_BIN_DIR=$bins tests/lab/chaos.sh
 }
 
-step_manifests() { tests/deploy/manifests.sh "$cache/manifests"; }
+step_manifests() { tests/deploy/manifests.sh "$cache/manifests" "$bins"; }
 
 step_debian() { tests/deploy/packages.sh "$cache/debian" "$bins"; }
 

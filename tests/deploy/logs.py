@@ -51,7 +51,7 @@ def expand(pattern, depth=0):
 
 
 conf = open(f"{root}/deploy/logstash/pipeline/logstash.conf").read()
-sections = dict(re.findall(r'if \[fields\]\[service\] == "(\w+)" \{(.*?)\n  \}\n', conf, re.S))
+sections = dict(re.findall(r'if \[fields\]\[service\] == "(\w+)" \{(.*?)\n  \}\n', conf.split("\noutput {")[0], re.S))
 matchers, names = {}, {}
 for service, section in sections.items():
     listed = re.search(r'match => \{ "message" => \[(.*?)\] \}', section).group(1)

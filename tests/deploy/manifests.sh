@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# manifests.sh CACHE: deploy/kubernetes rendered by kubectl and held to Kubernetes' own schemas and to the rules of this
+# manifests.sh CACHE [BINARIES]: deploy/kubernetes rendered by kubectl and held to Kubernetes' own schemas and to the rules of this
 # project; the patterns of the log path run by Oniguruma; deploy/systemd held to systemd-analyze. What cannot be had here is said.
 set -uo pipefail
-cache=${1:?usage: manifests.sh CACHE}
+cache=${1:?usage: manifests.sh CACHE [BINARIES]}
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd -- "$here/../.." && pwd)
 # shellcheck source=tests/lab/check.sh
@@ -36,6 +36,12 @@ else
   done
   "$root/deploy/kubernetes/rules" >"$work/rules.yaml"
   [ ! -x "$tools/bin/python" ] || check "every rule is in the PrometheusRule objects" "$tools/bin/python" "$here/manifests.py" --rules "$work/rules.yaml" "$root"
+fi
+
+if [ -x "${2:-}/log-exporter" ]; then
+  check "log-exporter takes the cluster's configuration" quiet "$2/log-exporter" --config.file="$root/deploy/kubernetes/base/log-exporter.config.yml" --config.check
+  sed "s#/etc/log-exporter/patterns#$root/deploy/logstash/patterns#" "$root/deploy/log-exporter/lab.yml" >"$work/lab.yml"
+  check "log-exporter takes the lab's configuration and the patterns of Logstash" quiet "$2/log-exporter" --config.file="$work/lab.yml" --config.check
 fi
 
 if "$tools/bin/python" -c 'import onigurumacffi, pygrok, yaml' 2>/dev/null; then

@@ -95,6 +95,19 @@ changing() { # EXPRESSION: has an answer above 0
 check "requests are counted" within 30 changing 'rate(nginx_http_requests_total[1m])'
 check "queries are counted" within 30 changing 'rate(mysql_global_status_queries[1m])'
 check "CPU time is counted" within 30 changing 'sum(rate(node_cpu_seconds_total[1m]))'
+# As Logstash's http output sends it, the lines of a slow query joined by Filebeat.
+from_logstash() {
+  local event='[{"message":"# User@Host: shop[shop] @ localhost []\n# Thread_id: 4  Schema: wordpress  QC_hit: No\n# Query_time: 0.339121  Lock_time: 0.000739  Rows_sent: 0  Rows_examined: 20000\nSET timestamp=1795353787;\nselect 1;"}]'
+  curl -fsS -o /dev/null -X POST -H 'Content-Type: application/json' --data "$event" "http://127.0.0.1:$(port 9144)/logstash/mysql" &&
+    curl -fsS "http://127.0.0.1:$(port 9144)/metrics" | grep 'lab_slow_query_seconds_count{user="shop"} 1'
+}
+case " ${BONGSU_SKIP:-} " in
+*" log-exporter "*) ;;
+*)
+  check "what Logstash sends is counted, by the pattern that Logstash has" quiet from_logstash
+  check "requests are counted by status, from the access log" within 30 changing 'rate(nginx_http_response_count_total{status="200"}[1m])'
+  ;;
+esac
 # What a rate over two minutes needs.
 quiet within 60 changing 'count (rate(prometheus_target_interval_length_seconds_count[1m]))'
 python3 "$root/tests/lab/dashboards.py" "$prometheus" "$root" "${BONGSU_PARITY:-$root/../shared/parity}"
