@@ -94,7 +94,7 @@ fn every_documented_answer_is_given_and_no_other() {
     for (path, asked) in doors {
         tried.post(&sink, path, asked, &json, MESSAGE, 200);
         tried.post(&sink, path, asked, &json, b"{", 400);
-        tried.post(&sink, path, asked, &json, &[b' '; 100_001], 413);
+        tried.post(&sink, path, asked, &json, &vec![b' '; 100_001], 413);
         tried.post(&sink, path, asked, &[("content-encoding", "br")], MESSAGE, 415);
     }
     {

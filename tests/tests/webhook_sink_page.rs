@@ -327,6 +327,44 @@ fn the_keyboard_does_all_that_the_mouse_does() {
 }
 
 #[test]
+fn a_range_is_counted_and_sent_again_from_the_page_after_the_token_was_typed() {
+    let dir = tempfile::tempdir().unwrap();
+    let provider = tests::Provider::start(|_, _| (200, "", "ok".into()));
+    let (config, token) = (dir.path().join("sink.yml"), dir.path().join("token"));
+    let text = format!("targets: [{{name: chat, type: http, url: '{}', rate: 100}}]\nroutes: []\n", provider.url("/"));
+    std::fs::write(&config, text).unwrap();
+    std::fs::write(&token, "open sesame").unwrap();
+    let args = [format!("--config.file={}", config.display()), format!("--web.admin-token-file={}", token.display())];
+    let sink = sink(&dir.path().join("data"), &[&args[0], &args[1]]);
+    morning(&sink);
+    let Some(browser) = Browser::open("en") else { return };
+    browser.go(&sink.url("/outbox"));
+    assert_eq!(browser.run("return document.querySelectorAll('form[action=\"/replay\"]').length"), 0);
+    browser.run("document.querySelector('input[name=token]').focus()");
+    browser.press("open sesame\n");
+    browser.wait_for("document.querySelector('form[action=\"/replay\"]')");
+    browser.run("document.querySelector('button[value=count]').click()");
+    browser.wait_for(
+        "document.querySelector('[role=status]:not(#live)')?.innerText.includes('7 messages would go to chat')",
+    );
+    assert!(provider.seen().is_empty(), "counting sends nothing");
+    keep_picture(&browser, "replay");
+    browser.run("document.querySelector('button[value=send]').click()");
+    browser.wait_for(
+        "document.querySelector('[role=status]:not(#live)')?.innerText.includes('7 messages are owed to chat')",
+    );
+    // Each group's newest state: five groups.
+    provider.wait_for(5);
+    is_harmless(&browser, "/outbox");
+    // One of them by its own page's button.
+    browser.go(&sink.url("/delivery/1"));
+    browser.run("document.querySelector('form[action=\"/delivery/1/replay\"] button').click()");
+    provider.wait_for(6);
+    let audit = tests::get_with(&sink.url("/api/v1/audit"), &[("x-admin-token", "open sesame")]).unwrap();
+    assert!(audit.text().contains("to chat"), "{}", audit.text());
+}
+
+#[test]
 fn it_works_without_script() {
     let dir = tempfile::tempdir().unwrap();
     let sink = sink(dir.path(), &[]);

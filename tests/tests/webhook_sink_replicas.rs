@@ -52,7 +52,7 @@ fn every_page_and_call_works_on_postgresql_and_two_replicas_tell_once() {
     }
     post(&first.url("/alerts"), b"broken").unwrap();
     let count = |sql: &str| postgres.sql(sql)[0].parse::<i64>().unwrap();
-    wait_until("the watchdog's alert", Duration::from_secs(60), || {
+    wait_until("the watchdog's alert", Duration::from_mins(1), || {
         count("SELECT count(*) FROM deliveries WHERE source = 'webhook-sink'") > 0
     });
     std::thread::sleep(Duration::from_secs(3));
@@ -113,7 +113,7 @@ fn every_page_and_call_works_on_postgresql_and_two_replicas_tell_once() {
     assert!(get(&first.url("/api/v1/audit")).unwrap().text().contains("replay"), "what one writes the other shows");
     // The watchdog comes back: one word of that as well.
     post(&first.url("/alerts"), &message("Watchdog", "firing")).unwrap();
-    wait_until("the end to be told", Duration::from_secs(60), || {
+    wait_until("the end to be told", Duration::from_mins(1), || {
         count("SELECT count(*) FROM deliveries WHERE source = 'webhook-sink'") > 1
     });
     std::thread::sleep(Duration::from_secs(2));

@@ -88,12 +88,16 @@ pub(super) fn form(body: &[u8], name: &str) -> String {
 /// A form on somebody else's page must not steer this sink with the reader's own rights.
 fn foreign(headers: &HeaderMap) -> Option<Response> {
     let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok());
-    let other_site = text("sec-fetch-site").is_some_and(|s| s != "same-origin" && s != "none");
+    let refusal = || (StatusCode::FORBIDDEN, "asked for by another site\n").into_response();
+    // A browser that says where a request comes from is believed; its `Origin` may be `null` for reasons of privacy.
+    if let Some(site) = text("sec-fetch-site") {
+        return (site != "same-origin" && site != "none").then(refusal);
+    }
     let other_host = match (text("origin"), text("host")) {
         (Some(origin), Some(host)) => origin.split_once("://").is_none_or(|(_, o)| o != host),
         _ => false,
     };
-    (other_site || other_host).then(|| (StatusCode::FORBIDDEN, "asked for by another site\n").into_response())
+    other_host.then(refusal)
 }
 
 impl Api {

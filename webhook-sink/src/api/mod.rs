@@ -63,6 +63,7 @@ pub(crate) fn router(api: Api) -> Router {
         .route("/api/v1/replay", post(outbox::replay_range))
         .route("/-/reload", post(admin::reload_now).put(admin::reload_now))
         .route("/login", post(admin::login))
+        .route("/replay", post(outbox::replay_range_from_page))
         .route("/delivery/{id}/replay", post(outbox::replay_from_page))
         .route("/outbox/{id}/{action}", post(outbox::from_page))
         .route("/api/v1/stats", get(alerts::numbers))

@@ -22,22 +22,26 @@ pub(super) struct Asked {
     state: String,
     #[serde(default)]
     target: String,
+    /// Cursor: where the page before ended.
+    before: Option<i64>,
     limit: Option<i64>,
 }
 
 pub(super) async fn list(State(api): State<Api>, Query(asked): Query<Asked>) -> Result<Json<Value>, Problem> {
+    let limit = asked.limit.unwrap_or(100).clamp(1, 1000);
     let rows = api
         .store
         .read(move |db| {
             db.all(
                 "SELECT id, target, group_id, delivery_id, why, state, attempts, created_ns, next_ns, answer, note FROM outbox
-                 WHERE (?1 = '' OR state = ?1) AND (?2 = '' OR target = ?2) ORDER BY id DESC LIMIT ?3",
-                args![&asked.state, &asked.target, asked.limit.unwrap_or(100).clamp(1, 1000)],
+                 WHERE (?1 = '' OR state = ?1) AND (?2 = '' OR target = ?2) AND id < ?3 ORDER BY id DESC LIMIT ?4",
+                args![&asked.state, &asked.target, asked.before.unwrap_or(i64::MAX), limit],
                 item,
             )
         })
         .await?;
-    Ok(Json(json!({ "outbox": rows })))
+    let next = if rows.len() as i64 == limit { rows.last().and_then(|r| r["id"].as_i64()) } else { None };
+    Ok(Json(json!({ "outbox": rows, "next_before": next })))
 }
 
 fn item(row: &dyn Row) -> Result<Value, StoreError> {
@@ -83,6 +87,24 @@ pub(super) async fn replay_from_page(
     let asked = Replay { target: super::admin::form(&body, "target"), ..Replay::default() };
     let _ = replay_one(State(api), admin, Path(id), Query(asked)).await?;
     Ok(Redirect::to(&format!("/delivery/{id}")))
+}
+
+/// `POST /replay` from the page's form: counts first, or sends; the outbox says what came of it.
+pub(super) async fn replay_range_from_page(
+    State(api): State<Api>,
+    admin: Admin,
+    body: Bytes,
+) -> Result<Redirect, Problem> {
+    let value = |name| super::admin::form(&body, name);
+    let hours = value("hours").parse::<u64>().ok().filter(|h| (1..=8760).contains(h));
+    let hours = hours.ok_or_else(|| Problem::bad("hours: a number from 1 to 8760"))?;
+    let from = Nanos::now().before(std::time::Duration::from_hours(hours)).rfc3339();
+    let (target, dry_run) = (value("target"), value("do") != "send");
+    let asked = Replay { target: target.clone(), from, to: String::new(), dry_run };
+    let Json(done) = replay_range(State(api), admin, Query(asked)).await?;
+    let word = if dry_run { "counted" } else { "sent" };
+    let target: String = form_urlencoded::byte_serialize(target.as_bytes()).collect();
+    Ok(Redirect::to(&format!("/outbox?{word}={}&target={target}&hours={hours}", done["messages"])))
 }
 
 async fn change(api: &Api, admin: Admin, id: i64, action: &'static str) -> Result<Json<Value>, Problem> {

@@ -41,6 +41,9 @@ struct Outbox {
     c: Context,
     rows: Vec<Sent>,
     ask: bool,
+    targets: Vec<String>,
+    /// What a replay was asked for and came to, just before.
+    done: Replayed,
 }
 
 #[derive(Template)]
@@ -97,6 +100,15 @@ struct Sent {
     next_text: String,
     answer: String,
     can: bool,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Replayed {
+    counted: Option<u64>,
+    sent: Option<u64>,
+    #[serde(default)]
+    target: String,
+    hours: Option<u64>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -225,7 +237,12 @@ fn outgoing(row: &dyn Row, t: &super::Words) -> Result<Sent, StoreError> {
     })
 }
 
-pub(super) async fn outbox(context: Context, State(api): State<Api>, headers: HeaderMap) -> Result<Response, Trouble> {
+pub(super) async fn outbox(
+    context: Context,
+    State(api): State<Api>,
+    Query(done): Query<Replayed>,
+    headers: HeaderMap,
+) -> Result<Response, Trouble> {
     let t = context.t;
     let rows = api
         .store
@@ -237,7 +254,9 @@ pub(super) async fn outbox(context: Context, State(api): State<Api>, headers: He
             )
         })
         .await?;
-    Ok(page(&Outbox { rows, ask: api.wants_login(&headers), c: context.at("/outbox", true) }))
+    let targets = api.live.get().targets.iter().map(|t| t.name.clone()).collect();
+    let ask = api.wants_login(&headers);
+    Ok(page(&Outbox { rows, ask, targets, done, c: context.at("/outbox", true) }))
 }
 
 pub(super) async fn health(context: Context, State(api): State<Api>) -> Result<Response, Trouble> {

@@ -100,7 +100,8 @@ fn page(template: &impl Template) -> Response {
             for (name, value) in [
                 (header::CONTENT_SECURITY_POLICY, POLICY),
                 (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-                (header::REFERRER_POLICY, "no-referrer"),
+                // `no-referrer` would make the origin of our own forms `null`.
+                (header::REFERRER_POLICY, "same-origin"),
                 (header::CACHE_CONTROL, "no-store"),
                 (header::VARY, "cookie, accept-language"),
             ] {

@@ -95,6 +95,11 @@ pub(super) struct Words {
     pub(super) told_ended: &'static str,
     pub(super) recorded: &'static str,
     pub(super) no_targets: &'static str,
+    pub(super) replay_range: &'static str,
+    pub(super) last_hours: &'static str,
+    pub(super) count_only: &'static str,
+    pub(super) would_go: &'static str,
+    pub(super) gone: &'static str,
     /// Second, minute, hour, day.
     pub(super) units: [&'static str; 4],
 }
@@ -221,6 +226,11 @@ pub(super) static EN: Words = Words {
     told_ended: "Alertmanager no longer has it",
     recorded: "What Alertmanager recorded",
     no_targets: "No targets: nothing is passed on.",
+    replay_range: "Send a time range again",
+    last_hours: "Last hours",
+    count_only: "Only count",
+    would_go: " messages would go to",
+    gone: " messages are owed to",
     units: [" s", " min", " h", " d"],
 };
 
@@ -318,5 +328,10 @@ pub(super) static KO: Words = Words {
     told_ended: "Alertmanager에 더는 없음",
     recorded: "Alertmanager의 기록",
     no_targets: "대상이 없어 전달하지 않습니다.",
+    replay_range: "기간을 다시 전송",
+    last_hours: "최근 시간",
+    count_only: "개수만 세기",
+    would_go: "개가 전송될 대상:",
+    gone: "개를 전송할 대상:",
     units: ["초", "분", "시간", "일"],
 };
