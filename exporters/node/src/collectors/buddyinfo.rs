@@ -21,11 +21,12 @@ struct Buddyinfo {
 impl Collector for Buddyinfo {
     fn collect(&self, cx: &mut Cx<'_>, out: &mut Part) -> Result<(), CollectError> {
         let mut family = out.family(&BLOCKS);
+        let mut digits = itoa::Buffer::new();
         for line in scan::lines(self.file.read(cx.buf)?) {
             let Some((node, zone, blocks)) = parse_line(line) else { continue };
             for (order, count) in blocks.enumerate() {
-                let order = order.to_string();
-                family.sample(&[("node", node), ("size", order.as_bytes()), ("zone", zone)], count);
+                let order = digits.format(order).as_bytes();
+                family.sample(&[("node", node), ("size", order), ("zone", zone)], count);
             }
         }
         Ok(())

@@ -46,22 +46,23 @@ impl Collector for Interrupts {
             return Err(CollectError::failed(format!("{}: empty", self.file.path().display())));
         };
         let cpus = scan::fields(head).count();
-        let labels: Vec<String> = (0..cpus).map(|cpu| cpu.to_string()).collect();
         let mut family = out.family(&TOTAL);
+        let mut digits = itoa::Buffer::new();
         for row in lines.filter_map(|line| Row::parse(line, cpus)) {
             let name = [row.name, row.info.as_slice(), row.devices.as_slice()].join(&b';');
             if self.filter.ignores(&name) {
                 continue;
             }
             // Columns stand for CPUs by their place, as node_exporter has it: the kernel leaves out those offline.
-            for (cpu, count) in labels.iter().zip(row.counts()) {
+            for (cpu, count) in row.counts().enumerate() {
                 let count = count.ok_or_else(|| {
                     let (path, name) = (self.file.path().display(), scan::lossy(row.name));
                     CollectError::failed(format!("{path}: interrupt {name}: no number for CPU {cpu}"))
                 })?;
                 if count > 0 || self.include_zeros {
+                    let cpu = digits.format(cpu).as_bytes();
                     let labels: [(&str, &[u8]); 4] =
-                        [("cpu", cpu.as_bytes()), ("devices", &row.devices), ("info", &row.info), ("type", row.name)];
+                        [("cpu", cpu), ("devices", &row.devices), ("info", &row.info), ("type", row.name)];
                     family.sample(&labels, count);
                 }
             }

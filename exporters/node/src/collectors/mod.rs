@@ -1,5 +1,7 @@
 //! One file a collector; [`ALL`] registers them.
 
+#[cfg(test)]
+mod allocations;
 pub(crate) mod arp;
 pub(crate) mod bcache;
 pub(crate) mod bcachefs;

@@ -25,10 +25,10 @@ struct Softirqs {
 impl Collector for Softirqs {
     fn collect(&self, cx: &mut Cx<'_>, out: &mut Part) -> Result<(), CollectError> {
         let mut family = out.family(&CALLS);
+        let mut digits = itoa::Buffer::new();
         for (kind, counts) in scan::lines(self.file.read(cx.buf)?).filter_map(parse_line) {
             for (cpu, count) in counts.enumerate() {
-                let cpu = cpu.to_string();
-                family.sample(&[("cpu", cpu.as_bytes()), ("type", kind)], count);
+                family.sample(&[("cpu", digits.format(cpu).as_bytes()), ("type", kind)], count);
             }
         }
         Ok(())
