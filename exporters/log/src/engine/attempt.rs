@@ -43,26 +43,40 @@ pub(crate) fn attempt(
     }
     let mut trial = Trial { engine, told: Told::default(), how, out, count: 0, now: SystemTime::now() };
     let started = Instant::now();
-    let mut buffer = Vec::new();
+    let mut line = |bytes: &[u8]| {
+        let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
+        let Some(joiner) = &mut joiner else { return trial.take(bytes) };
+        let mut done = Ok(());
+        joiner.line(bytes, started, &mut |event| {
+            if done.is_ok() {
+                done = trial.take(event);
+            }
+        });
+        done
+    };
+    // The beginning of a line whose end has not been read.
+    let mut begun = Vec::new();
     loop {
-        buffer.clear();
-        if lines.read_until(b'\n', &mut buffer)? == 0 {
+        let mut chunk = lines.fill_buf()?;
+        let read = chunk.len();
+        if read == 0 {
             break;
         }
-        let bytes = buffer.strip_suffix(b"\n").unwrap_or(&buffer);
-        let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
-        match &mut joiner {
-            None => trial.take(bytes)?,
-            Some(joiner) => {
-                let mut done = Ok(());
-                joiner.line(bytes, started, &mut |event| {
-                    if done.is_ok() {
-                        done = trial.take(event);
-                    }
-                });
-                done?;
+        while let Some(end) = memchr::memchr(b'\n', chunk) {
+            if begun.is_empty() {
+                line(&chunk[..end])?;
+            } else {
+                begun.extend_from_slice(&chunk[..end]);
+                line(&begun)?;
+                begun.clear();
             }
+            chunk = &chunk[end + 1..];
         }
+        begun.extend_from_slice(chunk);
+        lines.consume(read);
+    }
+    if !begun.is_empty() {
+        line(&begun)?;
     }
     if let Some(joiner) = &mut joiner {
         let mut done = Ok(());

@@ -43,6 +43,22 @@ pub(crate) struct Engine {
     captures: Captures<'static>,
     scratch: Scratch,
     memory: Memory,
+    clock: Clock,
+}
+
+/// A time in the forms that lines need; many come in at one time.
+#[derive(Clone, Copy, Debug)]
+struct Clock {
+    time: SystemTime,
+    seconds: f64,
+    millis: u64,
+}
+
+impl Clock {
+    fn at(time: SystemTime) -> Self {
+        let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self { time, seconds: since.as_secs_f64(), millis: since.as_millis() as u64 }
+    }
 }
 
 /// A metric with its series and what happened to it.
@@ -126,6 +142,7 @@ impl Engine {
             captures: Captures::new(),
             scratch: Scratch::default(),
             memory: Memory::default(),
+            clock: Clock::at(UNIX_EPOCH),
         };
         engine.reload(rules, limits);
         engine
@@ -159,13 +176,15 @@ impl Engine {
     }
 
     fn run(&mut self, line: &Line<'_>, now: SystemTime, trace: &mut impl Trace) -> Outcome {
-        let since_epoch = now.duration_since(UNIX_EPOCH).unwrap_or_default();
+        if self.clock.time != now {
+            self.clock = Clock::at(now);
+        }
         let count: u64 = self.lines.iter().sum();
         // The clock is read for the first lines, then for each sixteenth that stands for all.
         let weight = if count < 1024 { 1 } else { 16 };
         let mut moment = Moment {
-            seconds: since_epoch.as_secs_f64(),
-            millis: since_epoch.as_millis() as u64,
+            seconds: self.clock.seconds,
+            millis: self.clock.millis,
             line: None,
             mark: count.is_multiple_of(weight).then(Instant::now),
             weight: weight as u32,

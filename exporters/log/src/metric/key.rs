@@ -16,7 +16,18 @@ impl Key {
     }
 
     /// Adds the next value: valid UTF-8 and at most `most` bytes of it. Answers whether some of it was cut off.
+    #[inline]
     pub(crate) fn push(&mut self, value: &[u8], most: usize) -> bool {
+        // Nearly all values are short and ASCII: for them a loop is faster than calls.
+        if value.len() <= SHORT && value.len() <= most && value.iter().fold(0, |all, b| all | b) < 0x80 {
+            self.bytes.extend(value.iter().copied());
+            self.close(value.len());
+            return false;
+        }
+        self.push_any(value, most)
+    }
+
+    fn push_any(&mut self, value: &[u8], most: usize) -> bool {
         let start = self.bytes.len();
         let kept = cut(value, most);
         if std::str::from_utf8(kept).is_ok() {
@@ -26,12 +37,18 @@ impl Key {
             let lossy = String::from_utf8_lossy(kept);
             self.bytes.extend_from_slice(cut(lossy.as_bytes(), most));
         }
-        let length = (self.bytes.len() - start) as u32;
-        if let Some(slot) = self.bytes.get_mut(self.filled * LENGTH..(self.filled + 1) * LENGTH) {
-            slot.copy_from_slice(&length.to_le_bytes());
+        self.close(self.bytes.len() - start);
+        kept.len() < value.len()
+    }
+
+    /// Notes the length of the value that was just added.
+    #[inline]
+    fn close(&mut self, length: usize) {
+        let at = self.filled * LENGTH;
+        if let Some(slot) = self.bytes.get_mut(at..at + LENGTH) {
+            slot.copy_from_slice(&(length as u32).to_le_bytes());
         }
         self.filled += 1;
-        kept.len() < value.len()
     }
 
     /// The whole key.
@@ -59,6 +76,20 @@ pub(crate) fn is_valid(key: &[u8], labels: usize) -> bool {
     valid && count == labels && length + labels * LENGTH == key.len()
 }
 
+/// Equality of keys, which are short, without a call.
+#[inline]
+pub(super) fn same(a: &[u8], b: &[u8]) -> bool {
+    if a.len() != b.len() {
+        return false;
+    }
+    let (Some(x), Some(y)) = (a.last_chunk::<8>(), b.last_chunk::<8>()) else {
+        return a.iter().zip(b).all(|(x, y)| x == y);
+    };
+    // Eight bytes at a time; the last eight overlap the ones before.
+    let eights = a.chunks_exact(8).zip(b.chunks_exact(8));
+    x == y && eights.into_iter().all(|(x, y)| x.first_chunk::<8>() == y.first_chunk::<8>())
+}
+
 /// The first `most` bytes, less what would be half a character.
 fn cut(value: &[u8], most: usize) -> &[u8] {
     if value.len() <= most {
@@ -71,6 +102,8 @@ fn cut(value: &[u8], most: usize) -> &[u8] {
 }
 
 const LENGTH: usize = 4;
+/// Values up to here are copied byte by byte.
+const SHORT: usize = 16;
 
 #[cfg(test)]
 mod tests {
@@ -110,6 +143,12 @@ mod tests {
             prop_assert!(is_valid(key.bytes(), 1));
             prop_assert!(values(key.bytes(), 1).all(|v| v.len() <= most));
             prop_assert_eq!(was_cut, value.len() > most);
+        }
+
+        #[test]
+        fn keys_are_compared_as_std_does(a in "[ab]{0,20}", b in "[ab]{0,20}") {
+            prop_assert_eq!(same(a.as_bytes(), b.as_bytes()), a == b);
+            prop_assert!(same(a.as_bytes(), a.clone().as_bytes()));
         }
 
         #[test]

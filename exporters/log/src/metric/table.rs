@@ -4,7 +4,7 @@ use super::native::Native;
 use super::summary::Window;
 use super::{Applied, Change, Definition, Shape, key};
 use exposition::{Bucket, Histogram, Part, Quantile, Summary};
-use foldhash::quality::RandomState;
+use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 use std::hash::{BuildHasher as _, Hasher as _};
 
@@ -129,7 +129,7 @@ impl Table {
     ) -> Applied {
         let hash = self.hash(key);
         let series = &self.series;
-        let at = match self.index.find(hash, |at| &*series[*at as usize].key == key) {
+        let at = match self.index.find(hash, |at| key::same(&series[*at as usize].key, key)) {
             Some(at) => *at as usize,
             None if self.series.len() >= most => return Applied::Full,
             None => {
@@ -161,7 +161,7 @@ impl Table {
 
     /// Whether a series has this key.
     pub(super) fn contains(&self, key: &[u8]) -> bool {
-        self.index.find(self.hash(key), |at| &*self.series[*at as usize].key == key).is_some()
+        self.index.find(self.hash(key), |at| key::same(&self.series[*at as usize].key, key)).is_some()
     }
 
     /// Removes the series whose labels at `places`, which rise, have the values of `key`; answers how many.
@@ -178,7 +178,7 @@ impl Table {
     fn delete_one(&mut self, key: &[u8]) -> bool {
         let hash = self.hash(key);
         let all = &self.series;
-        let Ok(entry) = self.index.find_entry(hash, |at| &*all[*at as usize].key == key) else { return false };
+        let Ok(entry) = self.index.find_entry(hash, |at| key::same(&all[*at as usize].key, key)) else { return false };
         let (at, _) = entry.remove();
         self.series.swap_remove(at as usize);
         if let Some(moved) = self.series.get(at as usize) {
