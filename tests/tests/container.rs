@@ -235,6 +235,52 @@ fn no_more_descriptors(page: &Page, before: &Page) {
 }
 
 #[test]
+fn health_and_restarts_are_those_of_the_engine() {
+    let Some(docker) = Docker::start("health") else { return };
+    let check = |command: &'static str| ["--health-cmd", command, "--health-interval=1s", "--health-retries=1"];
+    let options = |name: &'static str, command| [&["--network=none", name][..], &check(command)].concat();
+    docker.container(&options("--name=bt-healthy", "true"), "sleep 1000");
+    docker.container(&options("--name=bt-ill", "false"), "sleep 1000");
+    docker.container(&["--network=none", "--name=bt-again", "--restart=always"], "sleep 1; exit 1");
+    let service = exporter(&docker, &[]);
+    let value = |page: &Page, family: &str, name: &str| page.samples(family, &[("name", name)]).first().map(|s| s.1);
+    wait_until("health and restarts", Duration::from_mins(1), || {
+        let page = Page::of(&service);
+        value(&page, "container_health_state", "bt-healthy") == Some(1.0)
+            && value(&page, "container_health_state", "bt-ill") == Some(0.0)
+            && value(&page, "container_restarts_total", "bt-again").is_some_and(|n| n >= 2.0)
+    });
+    let page = Page::of(&service);
+    assert_eq!(value(&page, "container_restarts_total", "bt-ill"), Some(0.0));
+    assert!(!page.1.contains("restartcount"), "restarts are no label");
+}
+
+#[test]
+fn parallel_scrapes_share_one_reading() {
+    let service = Service::ours("container-exporter", &["--docker=", "--podman=", "--containerd="]);
+    let reads = || {
+        let io = fs::read_to_string(format!("/proc/{}/io", service.pid())).unwrap();
+        io.lines().find_map(|l| l.strip_prefix("syscr: ")).unwrap().parse::<u64>().unwrap()
+    };
+    // The first one opens what the others keep.
+    for _ in 0..3 {
+        Page::of(&service);
+    }
+    let before = reads();
+    Page::of(&service);
+    let one = reads() - before;
+    assert!(one > 100, "{one}");
+    let before = reads();
+    std::thread::scope(|scope| {
+        for _ in 0..20 {
+            scope.spawn(|| Page::of(&service));
+        }
+    });
+    let many = reads() - before;
+    assert!(many < one * 12, "20 scrapes made {many} reads, one makes {one}");
+}
+
+#[test]
 fn an_oom_kill_is_counted() {
     let Some(docker) = Docker::start("oom") else { return };
     docker.container(
