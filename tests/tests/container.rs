@@ -370,6 +370,33 @@ fn flags_of_cadvisor_are_understood() {
 }
 
 #[test]
+fn what_docker_and_its_containerd_both_know_is_dockers() {
+    let Some(docker) = Docker::start("both") else { return };
+    let socket = docker.socket().with_file_name("exec").join("containerd/containerd.sock");
+    if !socket.exists() {
+        tests::skip("this Docker's containerd is not the test's own");
+        return;
+    }
+    let id = docker.container(&["--name=bt-both", "--network=none"], "sleep 1000");
+    let containerd = format!("--containerd={}", socket.display());
+    let docker_flag = format!("--docker={}", docker.host);
+    for (args, name) in [
+        (vec![&*docker_flag, &*containerd, "--containerd-namespace=moby"], Some("bt-both")),
+        (vec![&*docker_flag, &*containerd], Some("bt-both")),
+        (vec!["--docker=", &*containerd, "--containerd-namespace=moby"], Some(&*id)),
+        (vec!["--docker=", &*containerd], None),
+    ] {
+        let all = [&args[..], &["--podman=", "--cri="]].concat();
+        let page = Page::of(&Service::ours("container-exporter", &all));
+        let seen = page.samples("container_last_seen", &[]);
+        let own: Vec<_> = seen.iter().filter(|s| s.0.iter().any(|l| l.0 == "id" && l.1.contains(&id))).collect();
+        assert_eq!(own.len(), 1, "{args:?}: {own:?}");
+        let shown = own[0].0.iter().find(|l| l.0 == "name").map(|l| l.1.as_str());
+        assert_eq!(shown, name, "{args:?}");
+    }
+}
+
+#[test]
 fn wrong_flags_are_refused() {
     for (args, said) in [
         (vec!["--disable_metrics=dsk"], "--disable_metrics"),
