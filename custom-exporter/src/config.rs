@@ -372,7 +372,7 @@ sources:
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(200) })]
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
         #[test]
         fn any_text_is_answered(text in any::<String>(), at in 0..GOOD.len(), cut in 0..40usize) {
