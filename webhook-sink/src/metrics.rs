@@ -117,6 +117,15 @@ impl Metrics {
         for reason in ["overload", "store"] {
             let _ = this.refused.get_or_create(&One([("reason", reason.into())]));
         }
+        for kind in ["first", "change", "repeat", "duplicate"] {
+            let _ = this.messages.get_or_create(&One([("kind", kind.into())]));
+        }
+        for severity in (0..=4).map(severity_name) {
+            let _ = this.resolve.get_or_create(&One([("severity", severity.into())]));
+            for status in ["firing", "resolved"] {
+                let _ = this.alerts.get_or_create(&One([("severity", severity.into()), ("status", status.into())]));
+            }
+        }
         registry.register("webhook_sink_deliveries", "Deliveries stored and acknowledged.", this.deliveries.clone());
         registry.register("webhook_sink_refused", "Deliveries answered 503, to be sent again.", this.refused.clone());
         registry.register("webhook_sink_invalid", "Bodies answered 4xx.", this.invalid.clone());

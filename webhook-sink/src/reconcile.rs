@@ -3,7 +3,7 @@
 //! A silenced, inhibited or muted alert vanishes from its group's messages and its end is never sent. What is found here
 //! changes what the sink shows; nothing is passed on because of it, for Alertmanager itself chose to be silent.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -264,7 +264,8 @@ impl Reconciler {
         let external = self.external.clone();
         let episodes = store.read(move |db| open_episodes(db, &external)).await?;
         let now = Nanos::now();
-        self.absent.retain(|id, _| episodes.iter().any(|e| e.id == *id));
+        let open: HashSet<i64> = episodes.iter().map(|e| e.id).collect();
+        self.absent.retain(|id, _| open.contains(id));
         let corrections: Vec<Correction> =
             episodes.into_iter().filter_map(|episode| self.judge(episode, view, now)).collect();
         let mut changed = 0;

@@ -116,7 +116,11 @@ pub(super) async fn show(
                     ended: end.map(Nanos::rfc3339_seconds).unwrap_or_default(),
                     ended_text: end.map(|n| item::ago(n, t)).unwrap_or_default(),
                     lasted: end.map(|n| t.span(e.starts.until(n).as_secs())).unwrap_or_default(),
-                    told: told.as_ref().map(|(verdict, by, _)| told_text(verdict, by, t)).unwrap_or_default(),
+                    told: told
+                        .as_ref()
+                        .filter(|(verdict, ..)| fits(e.state, verdict))
+                        .map(|(verdict, by, _)| told_text(verdict, by, t))
+                        .unwrap_or_default(),
                     annotations: e
                         .annotations
                         .iter()
@@ -156,12 +160,20 @@ pub(super) async fn show(
     }))
 }
 
+/// Whether what Alertmanager said last is still about the state: a message may have told something newer.
+fn fits(state: EpisodeState, verdict: &str) -> bool {
+    match state {
+        EpisodeState::Firing => false,
+        EpisodeState::Resolved => verdict == "ended",
+        EpisodeState::Stale => !["firing", "ended"].contains(&verdict),
+    }
+}
+
 fn told_text(verdict: &str, by: &str, t: &super::Words) -> String {
     let text = match verdict {
         "silenced" => t.told_silenced,
         "inhibited" => t.told_inhibited,
         "muted" => t.told_muted,
-        "firing" => t.told_firing,
         _ => t.told_ended,
     };
     if by.is_empty() { text.to_owned() } else { format!("{text} ({by})") }
