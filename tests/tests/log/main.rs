@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)] // a test fails by panic
 
 mod exporter;
+mod journal;
 mod load;
 mod network;
 mod nginx;

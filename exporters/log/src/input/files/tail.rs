@@ -100,6 +100,7 @@ impl Tail {
             counters: Arc::clone(counters),
             ended: None,
         };
+        tail.counters.files.fetch_add(1, Ordering::Relaxed);
         match start {
             Start::Beginning => {}
             Start::End => tail.begin_at_end(meta.len())?,
@@ -110,7 +111,6 @@ impl Tail {
                 tail.remember_behind()?;
             }
         }
-        tail.counters.files.fetch_add(1, Ordering::Relaxed);
         Ok(tail)
     }
 
