@@ -15,7 +15,7 @@ pub(crate) use sql::{Server, Sql};
 
 use crate::fault::Fault;
 use crate::metric::{Metric, emit};
-use crate::table::{Answer, Format};
+use crate::table::{Answer, Format, Table};
 use exporter::{Desc, Part};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -44,6 +44,12 @@ pub(crate) enum Ask {
     Http(Box<Http>),
     Command(Command),
     File(File),
+}
+
+/// What was answered.
+enum Said {
+    Table(Table),
+    Bytes(Vec<u8>),
 }
 
 /// A source and what its last run gave.
@@ -96,7 +102,7 @@ impl Source {
             return;
         }
         let source = Arc::clone(self);
-        let deadline = deadline.min(asked + self.spec.timeout);
+        let deadline = deadline.min(Instant::now() + self.spec.timeout);
         // A task of its own: a scraper that hangs up does not leave a run half done.
         let run = tokio::spawn(async move {
             let began = Instant::now();
@@ -114,21 +120,20 @@ impl Source {
 
     async fn run(self: &Arc<Self>, deadline: Instant, left: &mut Option<Running>) -> Result<Part, Fault> {
         let spec = &self.spec;
-        let bytes = match &spec.ask {
-            Ask::Sql(sql) => {
-                let answer = Answer::Table(sql.ask(&self.thread, deadline, spec.max_rows, spec.max_bytes).await?);
-                let mut part = Part::new();
-                return emit(&answer, &spec.metrics, spec.max_rows, &mut part).map(|()| part);
-            }
-            Ask::Http(http) => http.ask(&self.thread, deadline).await?,
-            Ask::Command(command) => command.ask(&self.children, deadline, spec.max_bytes, left).await?,
-            Ask::File(file) => file.ask(&self.thread, deadline, spec.max_bytes).await?,
+        let said = match &spec.ask {
+            Ask::Sql(sql) => Said::Table(sql.ask(&self.thread, deadline, spec.max_rows, spec.max_bytes).await?),
+            Ask::Http(http) => Said::Bytes(http.ask(&self.thread, deadline).await?),
+            Ask::Command(run) => Said::Bytes(run.ask(&self.children, deadline, spec.max_bytes, left).await?),
+            Ask::File(file) => Said::Bytes(file.ask(&self.thread, deadline, spec.max_bytes).await?),
         };
         // Megabytes take their time to be read: not on the thread that serves.
         let source = Arc::clone(self);
         let read = move || {
             let mut part = Part::new();
-            let answer = source.spec.format.read(&bytes)?;
+            let answer = match said {
+                Said::Table(table) => Answer::Table(table),
+                Said::Bytes(bytes) => source.spec.format.read(&bytes)?,
+            };
             emit(&answer, &source.spec.metrics, source.spec.max_rows, &mut part).map(|()| part)
         };
         self.thread.run(deadline + GRACE, read).await
