@@ -300,6 +300,39 @@ fn a_watchdog_that_falls_silent_raises_an_alert_and_ends_it() {
 }
 
 #[test]
+fn a_target_that_keeps_failing_is_told_of_elsewhere_until_it_takes_messages_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let port = tests::free_port();
+    let other = Provider::start(|_, _| (200, "", "ok".into()));
+    let config = format!(
+        "targets: [{{name: down, type: http, url: 'http://127.0.0.1:{port}/', rate: 100}}, {{name: other, type: http, url: '{}', rate: 100}}]\n\
+         routes: [{{targets: [down]}}]\nfailing_targets: {{after: 3s, targets: [other]}}\n",
+        other.url("/")
+    );
+    let sink = sink(dir.path(), &config);
+    send(&sink, &message("A", "firing", &["a"]));
+    let told = other.wait_for(1)[0].body.clone();
+    assert_eq!((&told["title"], &told["status"]), (&"TargetFailing".into(), &"firing".into()));
+    assert_eq!(told["alerts"][0]["labels"]["target"], "down");
+    let back = Provider::start_on(port, |_, _| (200, "", "ok".into()));
+    assert_eq!(back.wait_for(1)[0].body["title"], "A", "what waited is sent");
+    let told = other.wait_for(2)[1].body.clone();
+    assert_eq!((&told["title"], &told["status"]), (&"TargetFailing".into(), &"resolved".into()));
+    // What the configuration no longer watches ends as well.
+    let text = std::fs::read_to_string(dir.path().join("sink.yml")).unwrap();
+    let watched = "watchdogs: [{name: w, matchers: ['alertname=\"None\"'], after: 1s, targets: [other]}]\n";
+    std::fs::write(dir.path().join("sink.yml"), format!("{text}{watched}")).unwrap();
+    assert_eq!(post(&sink.url("/-/reload"), b"").unwrap().status, 200);
+    assert_eq!(other.wait_for(3)[2].body["title"], "WatchdogMissing");
+    std::fs::write(dir.path().join("sink.yml"), &text).unwrap();
+    assert_eq!(post(&sink.url("/-/reload"), b"").unwrap().status, 200);
+    wait_until("the end of what nobody watches", Duration::from_mins(1), || {
+        let list = get(&sink.url("/api/v1/alerts?q=alertname%3D%22WatchdogMissing%22")).unwrap().json();
+        list["alerts"][0]["state"] == "resolved"
+    });
+}
+
+#[test]
 fn a_command_gets_the_note_on_its_standard_input() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("out.json");
