@@ -155,3 +155,89 @@ fn a_password_in_the_address_and_a_bad_address_are_refused() {
         assert!(said.contains(text) && !said.contains("u:p"), "{said}");
     }
 }
+
+fn openssl(dir: &Path, args: &str) {
+    let done = Command::new("openssl").args(args.split(' ')).current_dir(dir).output().unwrap();
+    assert!(done.status.success(), "openssl {args}: {}", String::from_utf8_lossy(&done.stderr));
+}
+
+/// Over TLS (and so HTTP/2), with a client certificate and the token of a file: as Alertmanager itself does it.
+fn delivers_over_tls(program: &Path) {
+    if tests::program("openssl").is_none() {
+        return skip("no openssl");
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name).display().to_string();
+    let new = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
+    openssl(dir.path(), &format!("req -x509 {new} -keyout ca.key -out ca.pem -subj /CN=ca"));
+    std::fs::write(at("san"), "subjectAltName=DNS:localhost\nextendedKeyUsage=serverAuth,clientAuth\n").unwrap();
+    for name in ["server", "client"] {
+        openssl(dir.path(), &format!("req {new} -keyout {name}.key -out {name}.csr -subj /CN=localhost"));
+        openssl(
+            dir.path(),
+            &format!(
+                "x509 -req -in {name}.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile san -out {name}.pem"
+            ),
+        );
+    }
+    std::fs::write(at("token"), "s3cret\n").unwrap();
+    let web = format!(
+        "tls_server_config: {{cert_file: {}, key_file: {}, client_auth_type: RequireAndVerifyClientCert, client_ca_file: {}}}\n",
+        at("server.pem"),
+        at("server.key"),
+        at("ca.pem")
+    );
+    std::fs::write(at("web.yml"), web).unwrap();
+    let args = [
+        format!("--storage.path={}", at("data")),
+        format!("--web.config.file={}", at("web.yml")),
+        format!("--web.receive-token-file={}", at("token")),
+        "--print=off".to_owned(),
+    ];
+    let sink = Service::ours("webhook-sink", &args);
+    let config = format!(
+        "route: {{receiver: sink, group_wait: 1s, group_by: [alertname]}}\nreceivers:\n- name: sink\n  webhook_configs:\n  - url: 'https://localhost:{}//alerts/tls'\n    \
+         http_config: {{authorization: {{credentials_file: {}}}, tls_config: {{ca_file: {}, cert_file: {}, key_file: {}}}}}\n",
+        sink.port,
+        at("token"),
+        at("ca.pem"),
+        at("client.pem"),
+        at("client.key")
+    );
+    std::fs::write(at("am.yml"), config).unwrap();
+    let port = tests::free_port();
+    let mut command = Command::new(program);
+    command
+        .args([format!("--config.file={}", at("am.yml")), format!("--storage.path={}", at("am"))])
+        .args([format!("--web.listen-address=127.0.0.1:{port}"), "--cluster.listen-address=".into()]);
+    let am = Service::start(command, port);
+    wait_until("Alertmanager", Duration::from_mins(1), || get(&am.url("/-/ready")).is_some_and(|a| a.status == 200));
+    alert(&am, "OverTls", "x", false);
+    let curl = |more: &[&str]| {
+        let url = format!("https://localhost:{}/api/v1/deliveries?limit=1", sink.port);
+        let done = Command::new("curl").args(["-sS", "--cacert", &at("ca.pem"), &url]).args(more).output().unwrap();
+        String::from_utf8_lossy(&done.stdout).into_owned()
+    };
+    let (cert, key) = (at("client.pem"), at("client.key"));
+    let with = ["--cert", cert.as_str(), "--key", key.as_str()];
+    wait_until("the delivery", Duration::from_mins(1), || curl(&with).contains("\"source\":\"tls\""));
+    let delivery: Value = serde_json::from_str(&curl(&with)).unwrap();
+    assert!(delivery["deliveries"][0]["user_agent"].as_str().unwrap().starts_with("Alertmanager/"), "{delivery}");
+    assert_eq!(curl(&[]), "", "nobody without a certificate");
+    assert!(!am.log().contains("level=warn component=dispatcher"), "{}", am.log());
+}
+
+#[test]
+fn debians_alertmanager_delivers_over_tls_with_certificate_and_token() {
+    match program("prometheus-alertmanager") {
+        Some(path) => delivers_over_tls(&path),
+        None => skip("no prometheus-alertmanager"),
+    }
+}
+
+#[test]
+fn the_newest_alertmanager_delivers_over_tls_with_certificate_and_token() {
+    if let Some(path) = peer("prometheus-alertmanager") {
+        delivers_over_tls(&path);
+    }
+}
