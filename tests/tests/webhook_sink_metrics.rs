@@ -63,7 +63,7 @@ fn expressions() -> Vec<(String, String)> {
         for panel in dashboard["panels"].as_array().into_iter().flatten() {
             for target in panel["targets"].as_array().into_iter().flatten() {
                 let expr = target["expr"].as_str().unwrap_or_default();
-                if expr.contains("webhook_sink_") && !expr.contains("$") {
+                if expr.contains("webhook_sink_") && !expr.contains('$') {
                     found.push((format!("{name}, {}", panel["title"]), expr.to_owned()));
                 }
             }
