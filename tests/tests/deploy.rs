@@ -13,6 +13,7 @@ use tests::{binary, repo};
 const PAGES: &[&str] = &[
     "README.md",
     "README.ko.md",
+    "docs/beyond-one-machine.md",
     "docs/lab-guide.md",
     "docs/lab-guide.ko.md",
     "docs/migration-cadvisor.md",
@@ -33,10 +34,12 @@ fn shell_blocks(text: &str) -> Vec<String> {
     for line in text.lines() {
         let indent = line.len() - line.trim_start().len();
         match &mut open {
-            None if line.trim_start() == "```sh" || line.trim_start().starts_with("```sh ") => {
-                open = Some((indent, String::new()))
+            None => {
+                let fence = line.trim_start();
+                if fence == "```sh" || fence.starts_with("```sh ") {
+                    open = Some((indent, String::new()));
+                }
             }
-            None => {}
             Some(_) if line.trim_start().starts_with("```") => blocks.extend(open.take().map(|(_, block)| block)),
             Some((by, block)) => {
                 block.push_str(line.get(*by..).unwrap_or_default());
