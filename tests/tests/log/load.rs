@@ -4,11 +4,11 @@ use crate::exporter::{Place, SEEN, value};
 use rustix::process::Signal;
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// Writes so many lines a second and rotates once a second, by renaming; says how many lines it wrote.
-fn write(place: &PathBuf, lines_a_second: u64, duration: Duration, mut each: impl FnMut(u64)) -> u64 {
+fn write(place: &Path, lines_a_second: u64, duration: Duration, mut each: impl FnMut(u64)) -> u64 {
     let path = place.join("app.log");
     let open = || -> File { OpenOptions::new().create(true).append(true).open(&path).unwrap() };
     let (start, mut log, mut written, mut rotations) = (Instant::now(), open(), 0, 0);

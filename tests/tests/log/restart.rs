@@ -49,7 +49,7 @@ fn a_file_that_was_renamed_meanwhile_is_read_to_its_end() {
 #[test]
 fn a_file_that_was_copied_and_truncated_meanwhile() {
     let place = Place::usual();
-    let text: String = (0..200).map(|i| format!("line number {i}\n")).collect();
+    let text = (0..200).fold(String::new(), |text, i| text + &format!("line number {i}\n"));
     append(&place.log("app.log"), &text);
     let service = place.start();
     settles(&service, SEEN, 200.0);
