@@ -4,9 +4,10 @@ use serde_json::{Map, Value, json};
 
 use super::{label, object};
 use crate::clock::Nanos;
-use crate::index::{EpisodeState, search, severity_name};
+use crate::index::search::{self, Wanted};
+use crate::index::{EpisodeState, severity_name};
 use crate::matcher::Matcher;
-use crate::store::sql::{Arg, Connection, Dialect, Each, Row, StoreError, args};
+use crate::store::sql::{Arg, Connection, Dialect, Row, StoreError, args};
 
 /// One episode as it is shown.
 #[derive(Clone, Debug)]
@@ -78,119 +79,125 @@ pub(crate) fn find(db: &mut dyn Connection, filter: &Filter) -> Result<Found, St
             db.int("SELECT id FROM episodes WHERE first_ns <= ?1 ORDER BY first_ns DESC LIMIT 1", args![to.0])?;
         before = before.min(newest.map_or(0, |id| id + 1));
     }
+    let newest = db.int("SELECT max(id) FROM episodes", &[])?.unwrap_or(0);
     let query = Query::of(db.dialect(), filter);
-    let floor = query.floor(db, before)?;
-    let page = if filter.matchers.is_empty() { filter.limit + 1 } else { PAGE };
-    let (mut alerts, mut scanned, mut last, mut full) = (Vec::new(), 0_usize, before, false);
+    let start = before.min(newest + 1);
+    let mut search = Search {
+        before: start,
+        // Where rows may have to be passed over without end, a page does not go below this.
+        floor: if query.sparse { start.saturating_sub(SCAN as i64) } else { i64::MIN },
+        scanned: 0,
+        found: Found { alerts: Vec::new(), next: None },
+    };
     loop {
-        let mut rows = 0;
-        query.run(db, last, floor, page, &mut |row| {
-            rows += 1;
-            if full || alerts.len() >= filter.limit {
-                full = true;
-                return Ok(());
-            }
-            last = row.int(0)?;
-            let labels = object(&row.text(9)?);
-            if filter.matchers.iter().all(|m| m.matches(|name| label(&labels, name))) {
-                alerts.push(make(row)?);
-            }
-            Ok(())
-        })?;
-        scanned += rows;
-        if full {
-            return Ok(Found { alerts, next: Some(last) });
+        // A search is put to one part of the episodes after the other.
+        let part = if query.parted() { search::part(search.before - 1) } else { 0 };
+        if search.look(db, filter, &query, part)? {
+            return Ok(search.found);
         }
-        if rows < page {
-            return Ok(Found { alerts, next: (floor > i64::MIN).then_some(floor) });
+        if !query.parted() || part <= 0 {
+            search.found.next = (search.floor > 1).then_some(search.floor);
+            return Ok(search.found);
         }
-        if scanned >= SCAN {
-            return Ok(Found { alerts, next: Some(last) });
+        search.before = part << search::PART_BITS;
+        if search.before <= search.floor {
+            search.found.next = Some(search.before);
+            return Ok(search.found);
+        }
+    }
+}
+
+/// A search under way.
+struct Search {
+    before: i64,
+    floor: i64,
+    scanned: usize,
+    found: Found,
+}
+
+impl Search {
+    /// Looks from `before` down, and moves it along. True when the page is done and says what is next.
+    fn look(&mut self, db: &mut dyn Connection, filter: &Filter, query: &Query, part: i64) -> Result<bool, StoreError> {
+        let words = query.wanted.as_ref().map(|w| w.argument(query.dialect, part)).unwrap_or_default();
+        loop {
+            let mut given = vec![Arg::Int(self.before), Arg::Int(self.floor), Arg::Int(query.since)];
+            if query.wanted.is_some() {
+                given.push(Arg::Text(&words));
+            }
+            let (mut rows, mut full, mut last) = (0, false, self.before);
+            let alerts = &mut self.found.alerts;
+            db.query(&query.sql, &given, &mut |row| {
+                rows += 1;
+                if full || alerts.len() >= filter.limit {
+                    full = true;
+                    return Ok(());
+                }
+                last = row.int(0)?;
+                let labels = object(&row.text(9)?);
+                if filter.matchers.iter().all(|m| m.matches(|name| label(&labels, name))) {
+                    alerts.push(make(row)?);
+                }
+                Ok(())
+            })?;
+            self.before = last;
+            self.scanned += rows;
+            if full || (rows == query.limit && self.scanned >= SCAN) {
+                self.found.next = Some(last);
+                return Ok(true);
+            }
+            if rows < query.limit {
+                return Ok(false);
+            }
         }
     }
 }
 
 /// The statement that a filter makes, without where to begin.
 struct Query {
-    from: String,
-    /// The column that is paged by.
-    key: String,
-    conditions: String,
-    /// What is searched for; empty when nothing is.
-    words: String,
+    sql: String,
+    dialect: Dialect,
+    wanted: Option<Wanted>,
     since: i64,
     /// Rows may have to be passed over without end.
     sparse: bool,
+    limit: usize,
 }
 
 impl Query {
     fn of(dialect: Dialect, filter: &Filter) -> Self {
-        let mut text = filter.words.clone();
         // An exact value is among the words that are indexed, so the search narrows it down first.
-        for value in filter.matchers.iter().filter_map(Matcher::exact) {
-            text.push(' ');
-            text.push_str(value);
-        }
-        let search = search::condition(dialect, 4, &text);
-        let key = if search.is_some() { format!("s.{}", search::key(dialect)) } else { "e.id".to_owned() };
+        let exact: Vec<&str> = filter.matchers.iter().filter_map(Matcher::exact).collect();
+        let wanted = Wanted::of(&filter.words, &exact.join(" "));
+        let key = if wanted.is_some() { format!("s.{}", search::key(dialect)) } else { "e.id".to_owned() };
         // SQLite keeps the order of a cross join: the search gives its rows newest first, and the first page ends it.
         let join = if dialect == Dialect::Sqlite { "CROSS JOIN" } else { "JOIN" };
-        let from =
-            if search.is_some() { format!("search s {join} episodes e ON e.id = {key}") } else { "episodes e".into() };
+        let (from, condition) = match &wanted {
+            Some(_) => (
+                format!("search s {join} episodes e ON e.id = {key}"),
+                format!(" AND {}", Wanted::condition(dialect, 4)),
+            ),
+            None => ("episodes e".into(), String::new()),
+        };
         let list: Vec<String> = filter.states.iter().map(|s| (*s as i64).to_string()).collect();
         let most = filter.states.is_empty() || filter.states.contains(&EpisodeState::Resolved);
-        let states = match (list.is_empty(), most || search.is_some()) {
+        let states = match (list.is_empty(), most || wanted.is_some()) {
             (true, _) => String::new(),
             // Most alerts are resolved: the index of states would only have to be sorted. The plus keeps it out.
             (false, true) => format!(" AND +e.state IN ({})", list.join(", ")),
             (false, false) => format!(" AND e.state IN ({})", list.join(", ")),
         };
         let sparse =
-            if search.is_some() { filter.from.is_some() || !list.is_empty() } else { filter.from.is_some() && most };
-        let (condition, words) = search.map_or((String::new(), String::new()), |(c, w)| (format!(" AND {c}"), w));
-        let since = filter.from.map_or(i64::MIN, |n| n.0);
-        Self { from, key, conditions: format!("{condition}{states}"), words, since, sparse }
-    }
-
-    /// The id that one page does not go below; as small as can be where that is not needed.
-    fn floor(&self, db: &mut dyn Connection, before: i64) -> Result<i64, StoreError> {
-        if !self.sparse {
-            return Ok(i64::MIN);
-        }
-        let found = if self.words.is_empty() {
-            db.int(
-                &format!("SELECT id FROM episodes WHERE id < ?1 ORDER BY id DESC LIMIT 1 OFFSET {SCAN}"),
-                args![before],
-            )
-        } else {
-            let key = self.key.as_str();
-            let condition = self.conditions.split(" AND +").next().unwrap_or_default().replace("?4", "?2");
-            let sql = format!(
-                "SELECT {key} FROM search s WHERE {key} < ?1{condition} ORDER BY {key} DESC LIMIT 1 OFFSET {SCAN}"
-            );
-            db.int(&sql, args![before, &self.words])
-        };
-        Ok(found?.unwrap_or(i64::MIN))
-    }
-
-    fn run(
-        &self,
-        db: &mut dyn Connection,
-        before: i64,
-        floor: i64,
-        limit: usize,
-        each: Each<'_>,
-    ) -> Result<(), StoreError> {
-        let Self { from, key, conditions, .. } = self;
+            if wanted.is_some() { filter.from.is_some() || !list.is_empty() } else { filter.from.is_some() && most };
+        let limit = if filter.matchers.is_empty() { filter.limit + 1 } else { PAGE };
         let sql = format!(
-            "SELECT {COLUMNS} FROM {from} WHERE {key} < ?1 AND {key} >= ?2 AND e.last_ns >= ?3{conditions}
+            "SELECT {COLUMNS} FROM {from} WHERE {key} < ?1 AND {key} >= ?2 AND e.last_ns >= ?3{condition}{states}
              ORDER BY {key} DESC LIMIT {limit}"
         );
-        let mut given = vec![Arg::Int(before), Arg::Int(floor), Arg::Int(self.since)];
-        if !self.words.is_empty() {
-            given.push(Arg::Text(&self.words));
-        }
-        db.query(&sql, &given, each)
+        Self { sql, dialect, wanted, since: filter.from.map_or(i64::MIN, |n| n.0), sparse, limit }
+    }
+
+    fn parted(&self) -> bool {
+        self.wanted.is_some() && self.dialect == Dialect::Sqlite
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::sql::{Connection, Dialect, Lock, StoreError, args, transaction};
 use super::{postgres, sqlite};
+use crate::index::search;
 
 /// Brings the database to the newest schema in one transaction. A database from a newer sink is left alone.
 pub(crate) fn migrate(db: &mut dyn Connection) -> Result<(), StoreError> {
@@ -22,6 +23,9 @@ pub(crate) fn migrate(db: &mut dyn Connection) -> Result<(), StoreError> {
         for step in steps.iter().skip(usize::try_from(from).unwrap_or(0)) {
             db.script(step)?;
         }
+        if db.dialect() == Dialect::Sqlite && (1..WORDS_IN_PARTS).contains(&from) {
+            search::rebuild(db)?;
+        }
         if from == version { Ok(()) } else { put(db, "schema", version) }
     })
 }
@@ -39,3 +43,6 @@ pub(crate) fn put(db: &mut dyn Connection, name: &str, value: i64) -> Result<(),
 pub(crate) fn number(db: &mut dyn Connection, name: &str) -> Result<i64, StoreError> {
     Ok(db.int("SELECT value FROM meta WHERE name = ?1", args![name])?.unwrap_or(0))
 }
+
+/// The step of SQLite's tables from which on words are kept in parts.
+const WORDS_IN_PARTS: i64 = 4;

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::sql::Dialect;
 use super::sql::StoreError;
 use super::{Delivery, Kind, Place, Store, Watch};
 use crate::clock::Nanos;
@@ -202,12 +201,8 @@ async fn words_are_found_by_their_beginning_in_any_script() {
     for text in ["磁盘", "münchen", "équipe réseau", "Диск поч", "日本語"] {
         let found = store
             .read(move |db| {
-                let (condition, arg) = crate::index::search::condition(Dialect::Sqlite, 1, text)
-                    .ok_or_else(|| StoreError::Refused("no word".into()))?;
-                let arg = &arg;
-                db.all(&format!("SELECT rowid FROM search s WHERE {condition}"), super::sql::args![arg], |row| {
-                    row.int(0)
-                })
+                let filter = crate::history::alerts::Filter { words: text.into(), limit: 10, ..Default::default() };
+                Ok(crate::history::alerts::find(db, &filter)?.alerts)
             })
             .await
             .expect("searches");

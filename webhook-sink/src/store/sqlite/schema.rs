@@ -69,4 +69,9 @@ CREATE TABLE events (
   first_ns BIGINT NOT NULL, last_ns BIGINT NOT NULL, times BIGINT NOT NULL, last_delivery BIGINT NOT NULL);
 CREATE INDEX events_by_alert ON events (fingerprint, id);
 CREATE INDEX events_by_delivery ON events (last_delivery);
+",
+"
+-- Words in parts, see `index::search`; nothing but which episodes they stand in.
+DROP TABLE search;
+CREATE VIRTUAL TABLE search USING fts5 (words, content='', contentless_delete=1, detail=none, tokenize='unicode61');
 "];

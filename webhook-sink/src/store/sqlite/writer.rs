@@ -66,6 +66,8 @@ impl Writer {
     }
 
     pub(super) fn run(mut self) {
+        // Where processors are scarce, those who wait for an acknowledgement come first. On Linux this is the thread's alone.
+        let _ = rustix::process::setpriority_process(None, NICE);
         let mut open = true;
         while open {
             let behind = *self.told.borrow() < *self.moved.borrow();
@@ -93,16 +95,13 @@ impl Writer {
 
     /// Takes what waits, up to a batch; waits for the first one when `idle`. False when no job can come any more.
     fn gather(&mut self, idle: bool) -> bool {
+        let mut lingering: Option<Instant> = None;
         let mut next = if idle {
             match self.inbox.blocking_recv() {
                 Some(job) => Some(job),
                 None => return false,
             }
         } else {
-            // Behind, with senders that come first: what they send is waited for, but not long.
-            if self.pending.is_empty() && self.handover.busy() && self.inbox.is_empty() {
-                std::thread::sleep(GAP);
-            }
             None
         };
         loop {
@@ -124,6 +123,13 @@ impl Writer {
             }
             if self.pending.len() >= BATCH || self.works.len() >= BATCH {
                 return true;
+            }
+            // A crowd's deliveries come in small batches; one transaction for many of them leaves more time to the others.
+            if self.inbox.is_empty() && self.works.is_empty() && self.stop.is_none() && self.handover.busy() {
+                let since = *lingering.get_or_insert_with(Instant::now);
+                if self.pending.len() < BATCH / 4 && since.elapsed() < LINGER {
+                    std::thread::sleep(GAP);
+                }
             }
         }
     }
@@ -269,5 +275,7 @@ const BATCH: usize = 256;
 /// How long indexing works at a time, and how long it waits at most under load.
 const PIECE: Duration = Duration::from_millis(4);
 const STARVED: Duration = Duration::from_millis(20);
-/// How long to wait for more while senders come first.
-const GAP: Duration = Duration::from_millis(1);
+/// How long to wait for more from a crowd, and in what steps.
+const LINGER: Duration = Duration::from_millis(8);
+const GAP: Duration = Duration::from_millis(2);
+const NICE: i32 = 10;
