@@ -253,7 +253,7 @@ write_config() {
     "$root/deploy/custom-exporter/wordpress.yml" >"$etc/custom-exporter/wordpress.yml"
   cp -r "$root/deploy/logstash/patterns" "$etc/log-exporter/"
   sed -e "s#/etc/log-exporter/patterns#$etc/log-exporter/patterns#" -e "s#\[/var/log/nginx/access.log\]#[\"$lab_dir/logs/nginx-access.log\"]#" \
-    -e "s#\[/var/log/mysql/error.log\]#[\"$lab_dir/logs/mysql.log\"]#" -e "s#\[/var/log/mysql/\*-slow.log\]#[\"$lab_dir/data/mysql/*-slow.log\"]#" \
+    -e "s#\[/var/log/nginx/error.log\]#[\"$lab_dir/logs/nginx.log\"]#" -e "s#\[/var/log/mysql/error.log\]#[\"$lab_dir/logs/mysql.log\"]#" -e "s#\[/var/log/mysql/\*-slow.log\]#[\"$lab_dir/data/mysql/*-slow.log\"]#" \
     -e "s#dirs: \[\([^]]*\)\]#dirs: [\"\1\"]#" "$root/deploy/log-exporter/lab.yml" >"$etc/log-exporter/lab.yml"
   rm -f "$etc/quick-rules"
   if [ -n "${BONGSU_QUICK_RULES:-}" ]; then
