@@ -117,3 +117,50 @@ server: {host: 127.0.0.1, port: 1, path: /other}
     assert!(String::from_utf8_lossy(&shown.stdout).contains("config_version: 3"));
     assert!(String::from_utf8_lossy(&run("-version").stdout).contains("log_exporter, version"));
 }
+
+#[test]
+fn grok_exporters_https_with_client_certificates() {
+    let (Some(curl), Some(openssl)) = (tests::program("curl"), tests::program("openssl")) else {
+        tests::skip("curl or openssl is not installed");
+        return;
+    };
+    let port = free_port();
+    let place = Place::new(&format!(
+        "global: {{config_version: 3}}
+input: {{type: webhook, webhook_path: /lines, webhook_format: json_bulk}}
+metrics:
+  - type: counter
+    name: lines_seen_total
+    help: Lines.
+    match: '^line'
+    labels: {{plain: '{{{{index .extra \"user\"}}}}', nested: '{{{{index .extra \"x\" \"user\"}}}}'}}
+server: {{protocol: https, host: 127.0.0.1, port: {port}, cert: DIR/cert, key: DIR/key, client_ca: DIR/cert}}
+"
+    ));
+    let made = std::process::Command::new(openssl)
+        .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"])
+        .args(["-addext", "subjectAltName=DNS:localhost"])
+        .arg("-keyout")
+        .arg(place.path("key"))
+        .arg("-out")
+        .arg(place.path("cert"))
+        .output()
+        .unwrap();
+    assert!(made.status.success());
+    let mut command = std::process::Command::new(tests::binary("log-exporter"));
+    command.arg("-config").arg(place.path("config.yml"));
+    let _service = tests::Service::start(command, port);
+    let ask = |path: &str, with: &[&str]| {
+        let mut command = std::process::Command::new(&curl);
+        command.args(["-s", "--max-time", "20", "--cacert"]).arg(place.path("cert")).args(with);
+        let out = command.arg(format!("https://localhost:{port}{path}")).output().unwrap();
+        (out.status.success(), String::from_utf8_lossy(&out.stdout).into_owned())
+    };
+    let (cert, key) = (place.path("cert").display().to_string(), place.path("key").display().to_string());
+    let known = ["--cert", &*cert, "--key", &*key];
+    let body = r#"[{"message":"line","user":"a"}]"#;
+    assert!(ask("/lines", &[&known[..], &["-f", "-d", body]].concat()).0);
+    let (good, page) = ask("/metrics", &known);
+    assert!(good && page.contains("lines_seen_total{nested=\"a\",plain=\"a\"} 1"), "{page}");
+    assert!(!ask("/metrics", &[]).0, "nobody gets in without a certificate");
+}
