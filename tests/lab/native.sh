@@ -16,6 +16,7 @@ sink=http://127.0.0.1:$(port 5000)
 nobody_left() { ! pgrep -f "$BONGSU_LAB_DIR/(bin|etc|data)" >/dev/null; }
 finish() {
   "$root/lab" down --purge >/dev/null 2>&1
+  rm -f "$parent"/*.log
   rmdir "$parent" 2>/dev/null
 }
 trap finish EXIT
