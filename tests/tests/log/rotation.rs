@@ -235,3 +235,37 @@ fn an_idle_exporter_sleeps() {
     let spent = ticks() - before;
     assert!(spent <= 2, "{spent} ticks of 10 ms in 5 idle seconds");
 }
+
+#[test]
+fn where_watches_run_out_files_are_polled() {
+    let place = Place::usual();
+    append(&place.log("a.log"), "line\n");
+    for limit in ["max_inotify_watches", "max_inotify_instances"] {
+        let port = tests::free_port();
+        // The limits of a user namespace are its own.
+        let script = format!("echo 0 >/proc/sys/user/{limit} && exec \"$@\"");
+        let allowed =
+            std::process::Command::new("unshare").args(["-U", "-r", "sh", "-c", &script, "sh", "true"]).status();
+        if !allowed.is_ok_and(|status| status.success()) {
+            tests::skip("no user namespace can be had");
+            return;
+        }
+        let mut command = std::process::Command::new("unshare");
+        command.args(["-U", "-r", "sh", "-c", &script, "sh"]).arg(tests::binary("log-exporter"));
+        command.arg(format!("--config.file={}", place.path("config.yml").display()));
+        command.arg(format!("--web.listen-address=127.0.0.1:{port}"));
+        let service = Service::start(command, port);
+        settles(&service, SEEN, 1.0);
+        for name in ["b.log", "c.log"] {
+            append(&place.log(name), "line\n");
+        }
+        append(&place.log("a.log"), "line\n");
+        settles(&service, SEEN, 4.0);
+        let said = service.log().matches("looked at every second").count();
+        assert_eq!(said, 1, "{limit}: {}", service.log());
+        for name in ["a.log", "b.log", "c.log"] {
+            std::fs::remove_file(place.log(name)).unwrap();
+        }
+        append(&place.log("a.log"), "line\n");
+    }
+}

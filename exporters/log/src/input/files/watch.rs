@@ -22,6 +22,8 @@ pub(super) struct Watcher {
     by_file: HashMap<i32, Vec<u64>>,
     by_folder: HashMap<i32, PathBuf>,
     wake: Arc<OwnedFd>,
+    /// That files are polled has been said.
+    complained: bool,
 }
 
 /// What happened.
@@ -67,14 +69,28 @@ pub(super) struct Watching {
 impl Watcher {
     /// Without inotify all of it is polled, which is said.
     pub(super) fn new(wake: Arc<OwnedFd>) -> Self {
-        let open = || match inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC) {
-            Ok(fd) => Some(fd),
+        let (by_file, by_folder) = (HashMap::new(), HashMap::new());
+        let mut watcher = Self { files: None, folders: None, by_file, by_folder, wake, complained: false };
+        watcher.files = watcher.open();
+        watcher.folders = watcher.open();
+        watcher
+    }
+
+    fn open(&mut self) -> Option<OwnedFd> {
+        match inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC) {
+            Ok(queue) => Some(queue),
             Err(e) => {
-                tracing::warn!(err = %e, "No inotify (fs.inotify.max_user_instances), files are looked at every second");
+                self.complain(e, "fs.inotify.max_user_instances");
                 None
             }
-        };
-        Self { files: open(), folders: open(), by_file: HashMap::new(), by_folder: HashMap::new(), wake }
+        }
+    }
+
+    /// Says once that files are polled: there may be thousands, looked at every second.
+    fn complain(&mut self, error: Errno, setting: &str) {
+        if !std::mem::replace(&mut self.complained, true) {
+            tracing::warn!(err = %error, setting, "Not everything can be watched, what is not is looked at every second");
+        }
     }
 
     /// Watches an open file; `false` where that cannot be had and it must be polled.
@@ -87,7 +103,7 @@ impl Watcher {
                 true
             }
             Err(e) => {
-                complain(e);
+                self.complain(e, WATCHES);
                 false
             }
         }
@@ -110,6 +126,7 @@ impl Watcher {
         let Some(queue) = &self.folders else { return Watching { all: false, more: false } };
         let mut now = HashMap::new();
         let mut watching = Watching { all: true, more: false };
+        let mut wrong = None;
         let flags = WatchFlags::CREATE | WatchFlags::MOVED_FROM | WatchFlags::MOVED_TO | WatchFlags::DELETE;
         let flags = flags | WatchFlags::DELETE_SELF | WatchFlags::MOVE_SELF | WatchFlags::ONLYDIR;
         for folder in wanted {
@@ -120,7 +137,7 @@ impl Watcher {
                 }
                 Err(Errno::NOENT | Errno::NOTDIR) => watching.all = false,
                 Err(e) => {
-                    complain(e);
+                    wrong = Some(e);
                     watching.all = false;
                 }
             }
@@ -129,6 +146,9 @@ impl Watcher {
             let _ = inotify::remove_watch(queue, *watch);
         }
         self.by_folder = now;
+        if let Some(e) = wrong {
+            self.complain(e, WATCHES);
+        }
         watching
     }
 
@@ -203,7 +223,4 @@ impl Watcher {
     }
 }
 
-fn complain(error: Errno) {
-    let hint = if error == Errno::NOSPC { " (fs.inotify.max_user_watches)" } else { "" };
-    tracing::warn!(err = %error, "A file cannot be watched{hint}, it is looked at every second");
-}
+const WATCHES: &str = "fs.inotify.max_user_watches";
