@@ -40,11 +40,6 @@ impl Patterns {
         Self::default()
     }
 
-    /// Whether a name is defined.
-    pub(crate) fn has(&self, name: &str) -> bool {
-        self.by_name.contains_key(name)
-    }
-
     /// Takes one line of a pattern file, `NAME regex`; blank lines and comments are nothing.
     pub(crate) fn define(&mut self, line: &str) -> Result<(), PatternError> {
         let line = line.trim_start_matches([' ', '\t']).trim_end_matches(['\n', '\r']);

@@ -2,7 +2,7 @@
 
 use memchr::memmem::Finder;
 
-use super::{Captures, PatternError};
+use super::{Captures, PatternError, begins};
 
 /// A compiled format.
 #[derive(Debug)]
@@ -10,8 +10,6 @@ pub(super) struct LogFormat {
     lead: Box<[u8]>,
     segments: Vec<Segment>,
     wanted: usize,
-    /// Names of all variables and of what they are split into.
-    names: Vec<String>,
 }
 
 /// A variable and the text after it.
@@ -146,20 +144,12 @@ impl LogFormat {
             let (segment, piece) = place.ok_or_else(missing)?;
             segments[segment].fields.push((index, piece));
         }
-        let mut all: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        if names.contains(&"request") {
-            all.extend(REQUEST.iter().map(|(name, _)| (*name).to_owned()));
-        }
-        Ok(Self { lead: lead.into(), segments, wanted: wanted.len(), names: all })
-    }
-
-    pub(super) fn has_field(&self, name: &str) -> bool {
-        self.names.iter().any(|known| known == name)
+        Ok(Self { lead: lead.into(), segments, wanted: wanted.len() })
     }
 
     pub(super) fn matches<'l>(&self, line: &'l [u8], captures: &mut Captures<'l>) -> bool {
         captures.begin(line, self.wanted);
-        if !line.starts_with(&self.lead) {
+        if !begins(line, &self.lead) {
             return false;
         }
         let mut at = self.lead.len();
@@ -232,7 +222,7 @@ impl End {
                 // Mostly the first place where its first byte stands.
                 let text = finder.needle();
                 let at = memchr::memchr(text[0], rest)?;
-                if rest[at..].starts_with(text) {
+                if begins(&rest[at..], text) {
                     return Some((at, *len));
                 }
                 Some((at + finder.find(&rest[at..])?, *len))

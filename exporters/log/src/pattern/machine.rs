@@ -5,9 +5,9 @@ mod span;
 use memchr::memmem::Finder;
 
 use self::span::{expand, holds, last, take};
-use super::MatchError;
 use super::class::{Class, First, before, is_boundary};
 use super::syntax::Assert;
+use super::{MatchError, begins};
 
 /// A compiled pattern.
 #[derive(Debug)]
@@ -235,7 +235,7 @@ impl Program {
                     same
                 }
                 Inst::Literal(text) => {
-                    let same = line[at..].starts_with(text);
+                    let same = begins(&line[at..], text);
                     at += text.len();
                     pc += 1;
                     same

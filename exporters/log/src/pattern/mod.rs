@@ -4,8 +4,6 @@
 //! no UTF-8 is a character of its own. One machine runs them all (`machine.rs`); what would make it try too many ways on
 //! a line goes to the regex crate's linear engine if that can say the same, and is given up otherwise.
 
-#![allow(dead_code, reason = "the engine that uses it is being written")]
-
 mod class;
 mod compile;
 mod grok;
@@ -25,6 +23,11 @@ pub(crate) use regex::Regex;
 /// Length of the character at the start of `text`, which is not empty.
 pub(crate) fn char_len(text: &[u8]) -> usize {
     class::decode(text).1
+}
+
+/// Whether `rest` begins with a short text: calling memcmp would take longer than comparing.
+fn begins(rest: &[u8], text: &[u8]) -> bool {
+    rest.len() >= text.len() && text.iter().zip(rest).all(|(a, b)| a == b)
 }
 
 /// Why a pattern cannot be used.
@@ -153,15 +156,6 @@ impl Matcher {
     /// A JSON object; the field `a.b` is member `b` of the object that is member `a`. A field that is not there is empty.
     pub(crate) fn json(wanted: &[&str]) -> Result<Self, PatternError> {
         Ok(Self { kind: Kind::Json(json::Json::new(wanted)?) })
-    }
-
-    /// Whether the pattern sets a field of this name, wanted or not.
-    pub(crate) fn has_field(&self, name: &str) -> bool {
-        match &self.kind {
-            Kind::Regex { regex, .. } => regex.groups(name).next().is_some(),
-            Kind::LogFormat(format) => format.has_field(name),
-            Kind::Json(_) => true,
-        }
     }
 
     /// Looks for the pattern in a line. Captures are those of this line afterwards, if the answer is true.

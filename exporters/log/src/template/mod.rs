@@ -1,7 +1,5 @@
 //! Values of labels and metrics: Go's `text/template` with the functions of grok_exporter.
 
-#![allow(dead_code, reason = "the engine that uses it is being written")]
-
 mod execute;
 mod function;
 mod gsub;
@@ -38,16 +36,6 @@ impl Template {
         &self.tree.fields
     }
 
-    /// Whether it uses `.logfile`.
-    pub(crate) fn uses_logfile(&self) -> bool {
-        self.tree.logfile
-    }
-
-    /// Whether it uses `.extra`.
-    pub(crate) fn uses_extra(&self) -> bool {
-        self.tree.extra
-    }
-
     /// Fixes where each field is found: `wanted` as given to the matcher. A field that is not in there is empty.
     pub(crate) fn bind(self, wanted: &[&str]) -> Bound {
         let tree = self.tree;
@@ -81,23 +69,6 @@ impl Bound {
         out.clear();
         Execution::new(self, captures, line).run(out).map_err(|message| RenderError { message })?;
         Ok(out)
-    }
-
-    /// The field's index among the wanted ones, if the template is that field alone.
-    pub(crate) fn lone_field(&self) -> Option<usize> {
-        match self.tree.nodes[..] {
-            [Node::Print(Expr::Field(index))] => self.slots[index],
-            _ => None,
-        }
-    }
-
-    /// The text, if it is the same for every line.
-    pub(crate) fn constant(&self) -> Option<&[u8]> {
-        match &self.tree.nodes[..] {
-            [] => Some(b""),
-            [Node::Text(text)] => Some(text),
-            _ => None,
-        }
     }
 
     fn capture<'a>(&self, index: usize, captures: &'a Captures<'_>) -> &'a [u8] {

@@ -66,8 +66,6 @@ pub(super) struct Tree {
     pub(super) nodes: Vec<Node>,
     pub(super) defined: HashMap<String, Vec<Node>>,
     pub(super) fields: Vec<String>,
-    pub(super) logfile: bool,
-    pub(super) extra: bool,
 }
 
 /// Reads a template.
@@ -444,14 +442,8 @@ impl Parser {
     fn field(&mut self, names: &[String]) -> Expr {
         let name = names.join(".");
         match &name[..] {
-            "logfile" => {
-                self.tree.logfile = true;
-                Expr::LogFile
-            }
-            "extra" => {
-                self.tree.extra = true;
-                Expr::Extra
-            }
+            "logfile" => Expr::LogFile,
+            "extra" => Expr::Extra,
             _ => {
                 let fields = &mut self.tree.fields;
                 Expr::Field(fields.iter().position(|field| *field == name).unwrap_or_else(|| {

@@ -166,7 +166,7 @@ impl<'a> Value<'a> {
                     let found = std::str::from_utf8(name).ok().and_then(|name| map.get(name));
                     Ok(match (found, self) {
                         (Some(json), _) => Self::json(json),
-                        // Differs from grok_exporter: it has json_bulk's objects below `x` alone.
+                        // Objects of json_bulk are below `x` in grok_exporter; both ways lead to them here.
                         (None, Self::Extra(json)) if **name == *b"x" => Self::Json(json),
                         _ => Self::Nil,
                     })

@@ -36,6 +36,8 @@ pub(super) struct Set {
 #[derive(Debug, Default, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Patterns {
+    /// Fields of built-in definitions are called as in the Elastic Common Schema.
+    pub(super) ecs: bool,
     pub(super) dirs: Vec<String>,
     pub(super) files: Vec<String>,
     pub(super) define: Vec<String>,

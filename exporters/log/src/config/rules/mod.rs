@@ -92,7 +92,7 @@ fn known(names: &BTreeSet<&str>, inputs: &[String]) -> Result<(), String> {
 }
 
 fn library(patterns: &document::Patterns) -> Result<Patterns, String> {
-    let mut library = Patterns::builtin();
+    let mut library = if patterns.ecs { Patterns::ecs() } else { Patterns::builtin() };
     for dir in &patterns.dirs {
         library.dir(Path::new(dir)).map_err(|e| format!("patterns.dirs: {e}"))?;
     }

@@ -41,6 +41,15 @@ fn defaults_are_filled_in() {
 }
 
 #[test]
+fn built_in_patterns_have_the_fields_of_ecs_if_asked() {
+    let metric = "{type: counter, name: m, help: h, labels: {status: '{{.http.response.status_code}}'}}";
+    let rules = format!("rules: [{{grok: '%{{COMBINEDAPACHELOG}}', metrics: [{metric}]}}]");
+    assert!(Place::new(&rules).error().contains("http.response.status_code"));
+    let config = loaded(&format!("patterns: {{ecs: true}}\n{rules}"));
+    assert_eq!(config.rules[0].fields, ["http.response.status_code"]);
+}
+
+#[test]
 fn mistakes_get_a_line_each() {
     let rule = |rest: &str| format!("rules: [{{regex: '(?<f>.)', {rest}}}]");
     let metric = |rest: &str| rule(&format!("metrics: [{{{rest}}}]"));

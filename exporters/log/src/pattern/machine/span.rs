@@ -30,8 +30,15 @@ pub(super) fn take(class: &Class, line: &[u8], at: usize, min: u32, max: u32) ->
         if count == min {
             low = end;
         }
-        let Some(step) = class.step(line, end) else { break };
-        end += step;
+        // ASCII, which most is, without the call.
+        end += match line.get(end) {
+            Some(byte @ 0..=0x7f) if class.table[usize::from(*byte)] => 1,
+            Some(0x80..) => match class.step(line, end) {
+                Some(step) => step,
+                None => break,
+            },
+            _ => break,
+        };
         count += 1;
     }
     if count == min {
