@@ -224,7 +224,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(40))]
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(40) })]
         #[test]
         fn ranks_are_as_exact_as_asked(values in proptest::collection::vec(0u32..100_000, 1000..6000), every in 1u64..100) {
             let mut window = Window::new(0, 600_000);
