@@ -130,7 +130,13 @@ impl Segment {
             // A small disk keeps its room for the database; then the file grows as it is written.
             let room = rustix::fs::fstatvfs(&file).map_or(0, |v| v.f_bavail.saturating_mul(v.f_frsize));
             if room > 64 * SIZE {
-                let _ = rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, SIZE);
+                // Written, not only reserved: the first write to a reserved block would make each sync one of the file system's
+                // own journal, for which all who write to the disk wait together.
+                let zeros = vec![0; 1 << 18];
+                let filled = (0..SIZE).step_by(zeros.len()).try_for_each(|at| file.write_all_at(&zeros, at));
+                if filled.is_err() {
+                    let _ = file.set_len(0);
+                }
             }
         }
         file.sync_all().map_err(told)?;
@@ -225,7 +231,7 @@ const FILES: [&str; 2] = ["journal.0", "journal.1"];
 const MAGIC: [u8; 4] = *b"BSJ1";
 const HEADER: usize = 20;
 /// Bytes after which the other file takes over; a larger delivery still goes in one piece.
-const SIZE: u64 = 16 << 20;
+const SIZE: u64 = 8 << 20;
 /// Memory kept between batches.
 const KEPT: usize = 1 << 20;
 /// How long to wait for the files of a process that is ending.
