@@ -36,7 +36,7 @@ def main():
         for _ in range(20):
             page = scrape()
         rows, began, seen = [("before", state(exporter.pid, page))], time.time(), 0
-        run = "docker run -d --rm --label bongsu-bench bongsu-bench:1 /bin/busybox sleep 1"
+        run = "docker run -d --rm --label bongsu-bench --label bongsu-churn bongsu-bench:1 /bin/busybox sleep 1"
         for done in range(0, count, 4):
             starters = [subprocess.Popen(run.split(), stdout=subprocess.DEVNULL) for _ in range(4)]
             for starter in starters:
@@ -46,7 +46,7 @@ def main():
             if done and done % (count // 4) < 4:
                 rows.append((f"after {done}", state(exporter.pid, page)))
                 print(rows[-1], f"{time.time() - began:.0f} s", flush=True)
-        while subprocess.run(["docker", "ps", "-aq", "--filter", "label=bongsu-bench"], capture_output=True).stdout:
+        while subprocess.run(["docker", "ps", "-aq", "--filter", "label=bongsu-churn"], capture_output=True).stdout:
             time.sleep(1)
         time.sleep(2)
         page = scrape()
