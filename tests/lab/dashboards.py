@@ -11,6 +11,7 @@ import json
 import os
 import re
 import sys
+import time
 import urllib.parse
 import urllib.request
 
@@ -31,6 +32,8 @@ ONLY_WITH = {
 }
 # The kernel of the machine on which the baseline was taken has more than another may have.
 SLACK = {"1860-node-exporter-full": 12}
+# Seconds that a lab which has just come up gets for its first data.
+PATIENCE = 120
 
 
 def query(prometheus, expression):
@@ -72,8 +75,8 @@ def main():
 
     up = {t["labels"]["job"] for t in json.load(urllib.request.urlopen(f"{prometheus}/api/v1/targets"))["data"]["activeTargets"]}
     absent = list(ABSENT) + [pattern for service, pattern in ONLY_WITH.items() if service not in up]
-    names = set(json.load(urllib.request.urlopen(f"{prometheus}/api/v1/label/__name__/values"))["data"])
-    for file in sorted(glob.glob(f"{repository}/deploy/grafana/dashboards/*.json")):
+
+    def ask(file):
         refused, empty, asked = [], [], 0
         for title, expression in expressions(json.load(open(file))):
             asked += 1
@@ -82,9 +85,19 @@ def main():
                 refused.append(f"{title}: {expression}: {answer}")
             elif answer == 0 and not any(re.search(pattern, expression) for pattern in absent):
                 empty.append(f"{title}: {expression}")
+        return refused, empty, asked
+
+    # Rates and recording rules need some scrapes first, and sources with an interval their turn.
+    patience = time.monotonic() + PATIENCE
+    for file in sorted(glob.glob(f"{repository}/deploy/grafana/dashboards/*.json")):
+        refused, empty, asked = ask(file)
+        while empty and time.monotonic() < patience:
+            time.sleep(3)
+            refused, empty, asked = ask(file)
         check(f"{os.path.basename(file)}: none of {asked} expressions is refused", not refused, refused)
         check(f"{os.path.basename(file)}: every expression that can have data has some", not empty, empty)
 
+    names = set(json.load(urllib.request.urlopen(f"{prometheus}/api/v1/label/__name__/values"))["data"])
     baseline = os.path.join(parity, "dashboards/BASELINE.tsv")
     if not os.path.exists(baseline):
         print(f"skipped: {baseline} is not here")
