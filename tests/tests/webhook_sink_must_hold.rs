@@ -330,7 +330,8 @@ fn after_an_hour_of_outage_each_groups_newest_state_arrives_once() {
             let ends = group == groups - 1 && round == rounds;
             let mut body =
                 message(group).replace("\"annotations\":{}", &format!("\"annotations\":{{\"round\":\"{round}\"}}"));
-            body = body.replace("2026-11-22T13:09:50Z", &format!("2026-11-22T13:{round:02}:50Z"));
+            body = body
+                .replace("2026-11-22T13:09:50Z", &format!("2026-11-22T{:02}:{:02}:50Z", 13 + round / 60, round % 60));
             if ends {
                 body = body.replace("firing", "resolved").replace("0001-01-01T00:00:00Z", "2026-11-22T15:00:00Z");
             }

@@ -204,6 +204,7 @@ mod tests {
     fn expected(f: f64) -> String {
         let text = format!("{:e}", f.abs());
         let (digits, exponent) = text.split_once('e').unwrap();
+        let digits = tie_to_even(digits, f);
         let exponent: i32 = exponent.parse().unwrap();
         let sign = if f < 0.0 { "-" } else { "" };
         if (-4..6).contains(&exponent) {
@@ -211,6 +212,22 @@ mod tests {
         }
         let direction = if exponent < 0 { '-' } else { '+' };
         format!("{sign}{digits}e{direction}{:02}", exponent.abs())
+    }
+
+    /// Half way between two shortest forms Go takes the even one (2.1810715838929702e+15 of …970.25), std the upper one.
+    fn tie_to_even(digits: &str, f: f64) -> String {
+        let exact = format!("{:.60e}", f.abs());
+        let (down, rest) = exact.split_at(digits.len());
+        let rest = rest.split_once('e').unwrap().0;
+        let tie = rest.strip_prefix('5').is_some_and(|zeros| zeros.bytes().all(|b| b == b'0'));
+        let even = down.bytes().last().is_some_and(|b| b.is_ascii_digit() && b % 2 == 0);
+        if tie && even { down.to_owned() } else { digits.to_owned() }
+    }
+
+    #[test]
+    fn a_tie_goes_to_the_even_digit_as_in_go() {
+        assert_eq!(float(-2_181_071_583_892_970.25), "-2.1810715838929702e+15");
+        assert_eq!(float(2_181_071_583_892_970.75), "2.1810715838929708e+15");
     }
 
     proptest! {
