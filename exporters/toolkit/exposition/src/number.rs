@@ -226,8 +226,9 @@ mod tests {
 
     #[test]
     fn a_tie_goes_to_the_even_digit_as_in_go() {
-        assert_eq!(float(-2_181_071_583_892_970.25), "-2.1810715838929702e+15");
-        assert_eq!(float(2_181_071_583_892_970.75), "2.1810715838929708e+15");
+        let quarter = 14_059_955_123_731_519_401; // -2181071583892970.25
+        assert_eq!(float(f64::from_bits(quarter)), "-2.1810715838929702e+15");
+        assert_eq!(float(f64::from_bits(quarter + 2)), "-2.1810715838929708e+15");
     }
 
     proptest! {
