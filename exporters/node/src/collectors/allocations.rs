@@ -2,7 +2,7 @@
 //! as often.
 
 use super::tree::Tree;
-use crate::sys::counting::allocations;
+use counting::allocations;
 use exporter::{Cx, Entry};
 use exposition::Part;
 use hostfs::Buf;

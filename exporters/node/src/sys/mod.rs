@@ -3,8 +3,6 @@
 
 pub(crate) mod btrfs;
 pub(crate) mod clock;
-#[cfg(test)]
-pub(crate) mod counting;
 pub(crate) mod ethtool;
 pub(crate) mod nvme;
 pub(crate) mod perf;

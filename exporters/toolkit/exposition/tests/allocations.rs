@@ -1,41 +1,7 @@
 //! A scrape in its steady state allocates by collector, not by sample.
 
+use counting::allocations;
 use exposition::{Desc, Format, Page, Part};
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
-
-struct Counting;
-
-thread_local! {
-    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
-}
-
-#[allow(unsafe_code, reason = "an allocator cannot be had without")]
-// SAFETY: every call goes to the system's allocator with its arguments unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
-        // SAFETY: as above.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        // SAFETY: as above.
-        unsafe { System.dealloc(at, layout) }
-    }
-    unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count();
-        // SAFETY: as above.
-        unsafe { System.realloc(at, layout, size) }
-    }
-}
-
-fn count() {
-    // At the end of a thread the counter is gone.
-    let _ = ALLOCATIONS.try_with(|n| n.set(n.get() + 1));
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 const READS: Desc = Desc::counter("reads_total", "Reads.");
 const BUSY: Desc = Desc::gauge("busy_ratio", "How busy.");
@@ -62,7 +28,7 @@ fn steady(samples: usize, collectors: &[&str], format: Format) -> usize {
     let mut out = Vec::new();
     let mut spent = 0;
     for _ in 0..3 {
-        let before = ALLOCATIONS.get();
+        let before = allocations();
         for (part, name) in parts.iter_mut().zip(collectors) {
             part.clear();
             fill(part, name, samples);
@@ -72,7 +38,7 @@ fn steady(samples: usize, collectors: &[&str], format: Format) -> usize {
         page.write(format, &mut out);
         assert!(out.len() > samples * collectors.len() * 10);
         parts = page.take_parts();
-        spent = ALLOCATIONS.get() - before;
+        spent = allocations() - before;
     }
     spent
 }

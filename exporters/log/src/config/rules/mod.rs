@@ -36,7 +36,7 @@ pub(super) fn load(path: &Path, text: &str) -> Result<Config, ConfigError> {
             return Err(at("name: another input is named so".into()));
         }
     }
-    let mut builder = Builder { library: library(&document.patterns).map_err(wrong)?, metrics: Metrics::default() };
+    let mut builder = Builder { patterns: library(&document.patterns).map_err(wrong)?, metrics: Metrics::default() };
     let mut rules = Vec::new();
     for (n, Short(set)) in document.sets.iter().enumerate() {
         let at = |e: String| wrong(format!("use[{n}] ({}): {e}", set.rules));
@@ -107,7 +107,7 @@ fn library(patterns: &document::Patterns) -> Result<Patterns, String> {
 
 /// Makes rules of what the file says.
 struct Builder {
-    library: Patterns,
+    patterns: Patterns,
     metrics: Metrics,
 }
 
@@ -176,7 +176,7 @@ impl Builder {
         let wanted = fields.names();
         match (&rule.grok, &rule.regex, &rule.log_format, rule.json) {
             (Some(grok), None, None, None) => {
-                Matcher::grok(grok, &self.library, &wanted).map_err(|e| format!("grok: {e}"))
+                Matcher::grok(grok, &self.patterns, &wanted).map_err(|e| format!("grok: {e}"))
             }
             (None, Some(regex), None, None) => Matcher::regex(regex, &wanted).map_err(|e| format!("regex: {e}")),
             (None, None, Some(format), None) => {

@@ -1,41 +1,7 @@
 //! A line whose series exist allocates nothing.
 
 use super::*;
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
-
-struct Counting;
-
-thread_local! {
-    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
-}
-
-#[allow(unsafe_code, reason = "an allocator cannot be had without")]
-// SAFETY: every call goes to the system's allocator with its arguments unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
-        // SAFETY: as above.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        // SAFETY: as above.
-        unsafe { System.dealloc(at, layout) }
-    }
-    unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count();
-        // SAFETY: as above.
-        unsafe { System.realloc(at, layout, size) }
-    }
-}
-
-fn count() {
-    // At the end of a thread the counter is gone.
-    let _ = ALLOCATIONS.try_with(|n| n.set(n.get() + 1));
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
+use counting::allocations;
 
 #[test]
 fn known_series_cost_no_allocation() {
@@ -66,9 +32,9 @@ fn known_series_cost_no_allocation() {
             }
         };
         lines(&mut engine);
-        let before = ALLOCATIONS.get();
+        let before = allocations();
         lines(&mut engine);
-        assert_eq!(ALLOCATIONS.get() - before, 0, "{yaml}");
+        assert_eq!(allocations() - before, 0, "{yaml}");
         assert_eq!(engine.lines, [5880, 0, 120]);
     }
 }
