@@ -163,7 +163,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(200))]
+        #![proptest_config(ProptestConfig::default())]
         #[test]
         fn any_text_is_survived(text in "\\PC{0,40}") { let _ = Nanos::parse(&text); }
         #[test]

@@ -404,7 +404,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(200))]
+        #![proptest_config(ProptestConfig::default())]
         #[test]
         fn any_bytes_are_survived(body in proptest::collection::vec(any::<u8>(), 0..400)) {
             let _ = Message::parse(&body);

@@ -250,7 +250,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(200))]
+        #![proptest_config(ProptestConfig::default())]
         #[test]
         fn what_is_printed_is_the_same_document(value in json()) {
             for style in [Style::Pretty, Style::Ndjson] {

@@ -99,7 +99,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(200))]
+        #![proptest_config(ProptestConfig::default())]
         #[test]
         fn any_bytes_are_survived(path: Vec<u8>, id in ".{0,8}") {
             container_id(&path);

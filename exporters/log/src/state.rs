@@ -244,7 +244,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(200))]
+        #![proptest_config(ProptestConfig::default())]
         #[test]
         fn one_flipped_bit_is_noticed(at in 0_usize..200, bit in 0_u8..8) {
             let mut bytes = encode(&Positions::default(), |out| out.extend_from_slice(b"some series"));

@@ -184,7 +184,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(200))]
+        #![proptest_config(ProptestConfig::default())]
         #[test]
         fn a_cut_keeps_within_each_limit_and_closes_what_it_opened(
             text in "(<b>|</b>|<i>|x|&lt;|🔴|디|\n| ){0,200}", limit in 80_usize..200

@@ -130,7 +130,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(200))]
+        #![proptest_config(ProptestConfig::default())]
         #[test]
         fn any_bytes_are_survived(bytes: Vec<u8>) {
             CpuStat::parse(&bytes);

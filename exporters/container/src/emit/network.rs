@@ -94,7 +94,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(200))]
+        #![proptest_config(ProptestConfig::default())]
         #[test]
         fn any_bytes_are_survived(bytes: Vec<u8>) {
             let _ = parse(&bytes).filter(|(n, _)| is_ignored(n)).count();

@@ -379,7 +379,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(200))]
+        #![proptest_config(ProptestConfig::default())]
         #[test]
         fn any_text_is_survived(text in ".{0,60}", digits in "[0-9T:+Z. -]{0,40}") {
             epoch(&text);

@@ -323,7 +323,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(200))]
+        #![proptest_config(ProptestConfig::default())]
         #[test]
         fn any_bytes_are_survived(bytes: Vec<u8>) {
             for message in [bytes.clone(), message(&[(1, &bytes)]), message(&[(1, &message(&[(2, &bytes), (5, &bytes)]))])] {

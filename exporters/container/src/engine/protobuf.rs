@@ -152,7 +152,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(200))]
+        #![proptest_config(ProptestConfig::default())]
         #[test]
         fn what_is_put_is_read(first: Vec<u8>, long in 0..400usize) {
             let second = vec![7; long];

@@ -339,7 +339,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(200) })]
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
         #[test]
         fn any_text_is_answered(layout in "(%[YymbdjaHIpMSfzsFTD]|[ :/-]){0,8}", text in proptest::collection::vec(any::<u8>(), 0..30)) {
             if let Ok(layout) = Layout::parse(&layout, None) {

@@ -119,7 +119,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(200))]
+        #![proptest_config(ProptestConfig::default())]
         #[test]
         fn no_byte_is_lost(text in "[ab\n]{0,60}", piece in 1_usize..9) {
             let (lines, cut) = read(text.as_bytes(), piece);

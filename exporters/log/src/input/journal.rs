@@ -161,7 +161,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(200))]
+        #![proptest_config(ProptestConfig::default())]
         #[test]
         fn any_bytes_are_survived(bytes: Vec<u8>, likely in "[A\n=\\x00]{0,40}", piece in 1_usize..9) {
             parse(&bytes, piece);

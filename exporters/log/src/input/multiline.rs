@@ -189,7 +189,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(200))]
+        #![proptest_config(ProptestConfig::default())]
         #[test]
         fn no_line_is_lost(lines in proptest::collection::vec("[ab]{0,3}", 0..20), negate: bool, after: bool) {
             let side = if after { Side::After } else { Side::Before };

@@ -134,7 +134,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(200) })]
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
         #[test]
         fn any_value_becomes_valid_and_short(value in proptest::collection::vec(any::<u8>(), 0..40), most in 0usize..40) {
             let mut key = Key::default();

@@ -339,7 +339,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(200))]
+        #![proptest_config(ProptestConfig::default())]
 
         #[test]
         fn any_bytes_are_survived(line in proptest::collection::vec(any::<u8>(), 0..60), text in "[{}\\[\\]\":,a1\\\\u. ]{0,40}") {

@@ -467,7 +467,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(200))]
+        #![proptest_config(ProptestConfig::default())]
 
         #[test]
         fn any_bytes_are_survived(line in proptest::collection::vec(any::<u8>(), 0..80), format in "[$a-c_{}\" ,:=;'\\\\]{0,30}") {

@@ -434,7 +434,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(200))]
+        #![proptest_config(ProptestConfig::default())]
 
         #[test]
         fn anything_is_survived(layout in "\\PC{0,12}", other in "[0-9:,. _ZPMJan+-]{0,12}", value in proptest::collection::vec(any::<u8>(), 0..24)) {

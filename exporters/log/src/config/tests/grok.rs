@@ -404,7 +404,7 @@ fn what_is_shown_says_the_same() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(200) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_file_is_answered(bytes in proptest::collection::vec(any::<u8>(), 0..100)) {

@@ -120,7 +120,7 @@ fn mistakes_get_a_line_each() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(200) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_spoilt_file_is_answered(at in 0usize..900, length in 0usize..8, piece in r"[ -~\n]{0,6}") {

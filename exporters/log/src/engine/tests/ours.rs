@@ -295,7 +295,7 @@ metrics:
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(200) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_line_is_taken(lines in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..80), 1..4), likely in "[ -~]{0,3} [0-9.e+-]{0,6}") {

@@ -106,7 +106,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(200))]
+        #![proptest_config(ProptestConfig::default())]
         #[test]
         fn any_bytes_are_survived(lines: Vec<Vec<u8>>) {
             let (mut parts, mut out) = (Parts::default(), Vec::new());

@@ -260,7 +260,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(200))]
+        #![proptest_config(ProptestConfig::default())]
         #[test]
         fn any_bytes_are_survived(bytes: Vec<u8>, likely in proptest::collection::vec(
             prop_oneof![Just(b'2'), Just(b'W'), Just(b'J'), Just(b'C'), Just(0_u8), 0_u8..20], 0..60), piece in 1_usize..20) {

@@ -199,7 +199,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(200))]
+        #![proptest_config(ProptestConfig::default())]
         #[test]
         fn any_bytes_are_survived(bytes: Vec<u8>, likely in "<[0-9]{1,3}>1?[ a-zA-Z0-9:\\[\\]\"\\\\.T-]{0,60}") {
             Message::parse(&bytes).extra();

@@ -224,7 +224,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::default())]
 
     #[test]
     fn survives_anything(pattern in "\\PC{0,24}", other in "[a(){}\\[\\]|*+?\\\\kx<>:!=^&$1-9,ib.\\- #]{0,24}", line in proptest::collection::vec(any::<u8>(), 0..40)) {
