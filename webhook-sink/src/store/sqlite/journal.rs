@@ -78,6 +78,12 @@ impl Journal {
         Ok(Some(last))
     }
 
+    /// Whether a delivery can be appended without waiting for the database.
+    pub(super) fn has_room(&self, delivery: &Delivery, durable: i64) -> bool {
+        let text = delivery.source.len() + delivery.query.len() + delivery.remote.len() + delivery.agent.len();
+        self.at + (HEADER + FIXED + text + delivery.body.len()) as u64 <= SIZE || self.files[1 - self.current].last <= durable
+    }
+
     /// Lets the other file take over, if nothing in it is needed any more.
     fn turn(&mut self, durable: i64) -> bool {
         let other = &self.files[1 - self.current];
@@ -193,7 +199,7 @@ fn decode_all(bytes: &Bytes, found: &mut Vec<(i64, Delivery)>) {
     }
 }
 
-fn decode(all: &Bytes, at: usize) -> Option<(i64, Delivery, usize)> {
+pub(super) fn decode(all: &Bytes, at: usize) -> Option<(i64, Delivery, usize)> {
     let header = all.get(at..at.checked_add(HEADER)?)?;
     if header[..4] != MAGIC {
         return None;
@@ -227,9 +233,11 @@ fn checksum(bytes: &[u8]) -> u32 {
     crc.sum()
 }
 
-const FILES: [&str; 2] = ["journal.0", "journal.1"];
-const MAGIC: [u8; 4] = *b"BSJ1";
-const HEADER: usize = 20;
+pub(super) const FILES: [&str; 2] = ["journal.0", "journal.1"];
+pub(super) const MAGIC: [u8; 4] = *b"BSJ1";
+pub(super) const HEADER: usize = 20;
+/// Bytes of a payload besides its texts and its body.
+const FIXED: usize = 17;
 /// Bytes after which the other file takes over; a larger delivery still goes in one piece.
 const SIZE: u64 = 8 << 20;
 /// Memory kept between batches.
