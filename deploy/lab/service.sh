@@ -8,7 +8,8 @@ launch() { # SERVICE: one that does not run yet
   case $service in
   mysql) launch_mysql ;;
   nginx) spawn nginx "$lab_user" nginx -e stderr -c "$etc/nginx/nginx.conf" -p "$data/nginx" -g 'daemon off;' ;;
-  webhook-sink) spawn "$service" "$lab_user" "$bin" "$listen" --storage.path="$data/webhook-sink" ;;
+  # What was silenced, inhibited or forgotten it can only ask.
+  webhook-sink) spawn "$service" "$lab_user" "$bin" "$listen" --storage.path="$data/webhook-sink" --alertmanager.url="$(url alertmanager)" --alertmanager.interval=15s ;;
   node-exporter) spawn "$service" "$lab_user" "$bin" "$listen" ;;
   log-exporter) spawn "$service" "$lab_user" "$bin" "$listen" --config.file="$etc/log-exporter/lab.yml" --storage.path="$data/log-exporter" ;;
   custom-exporter) spawn "$service" "$lab_user" "$bin" "$listen" --config.file="$etc/custom-exporter/wordpress.yml" ;;
