@@ -67,29 +67,25 @@ end_helpers() {
   helpers=()
 }
 
-# Preloading cannot shift the clock of a static binary: the lab's own if it is dynamic, else one built here.
-dynamic_node_exporter() {
-  local file target=${CARGO_TARGET_DIR:-$root/target}
-  for file in "$lab_dir/bin/node-exporter" "$target"/{release,quick,debug}/node-exporter; do
-    if [ -x "$file" ] && ldd "$file" 2>/dev/null | grep -q '=>'; then
-      printf %s "$file"
-      return 0
-    fi
-  done
-  return 1
-}
-
 get() { curl -fsS --max-time 3 "$@" 2>/dev/null; }
 
 # What a fault needs that this machine may lack; 77 is "not done here".
 check_fault() {
-  local file
   not_here() {
     say "$@"
     exit 77
   }
+  # Who shows the metric may have been left out of this lab.
+  local witness=node-exporter
   case $fault in
-  errors) running log-exporter || not_here "log-exporter, which counts the status codes, does not run: not done" "상태 코드를 세는 log-exporter가 돌고 있지 않아 하지 않습니다" ;;
+  nginx-down) witness=nginx-exporter ;;
+  mysql-*) witness=mysqld-exporter ;;
+  errors) witness="log-exporter" ;;
+  alertmanager-down) witness=alertmanager ;;
+  sink-down) witness=webhook-sink ;;
+  esac
+  running $witness || not_here "$witness, which shows this fault, does not run: not done" "이 장애를 보여 주는 $witness 이(가) 돌고 있지 않아 하지 않습니다"
+  case $fault in
   cpu)
     # Where somebody else keeps the CPUs busy, the alert would neither begin nor end with the fault.
     [ -z "$(get -G "$(url prometheus)/api/v1/query" --data-urlencode 'query=1 - avg (rate(node_cpu_seconds_total{mode="idle"}[30s])) > 0.8' | jq -r '.data.result[].value[1]')" ] ||
@@ -103,9 +99,10 @@ check_fault() {
     losetup -f >/dev/null 2>&1 || not_here "no loop device can be had here: not done" "루프 장치가 없어 하지 않습니다"
     ;;
   clock)
-    file=$(dynamic_node_exporter) || not_here "node-exporter is a static binary here, whose clock cannot be shifted: not done" "정적 바이너리라 시계를 바꿀 수 없어 하지 않습니다"
-    install -m 755 "$file" "$place/node-exporter"
-    find /usr/lib -name libfaketime.so.1 2>/dev/null | grep -q . || install_packages libfaketime
+    # A container may forbid what it takes (seccomp, ptrace), another kernel may lack it.
+    install -m 644 "$root/deploy/lab/late.pl" "$place/late.pl"
+    setpriv --reuid "$lab_user" --regid nogroup --clear-groups --no-new-privs perl "$place/late.pl" 1 true 2>"$place/why" ||
+      not_here "the clock of one process cannot be shifted here ($(tail -n 1 "$place/why")): not done" "여기서는 프로세스 하나의 시계만 바꿀 수 없어 하지 않습니다 ($(tail -n 1 "$place/why"))"
     ;;
   esac
 }
@@ -142,8 +139,7 @@ begin_fault() {
   sink-down) end_process webhook-sink && end_process nginx ;;
   clock)
     end_process node-exporter
-    spawn node-exporter "$lab_user" env LD_PRELOAD="$(find /usr/lib -name libfaketime.so.1 | head -n 1)" FAKETIME=-90s FAKETIME_DONT_FAKE_MONOTONIC=1 \
-      "$place/node-exporter" "--web.listen-address=127.0.0.1:${port[node-exporter]}"
+    spawn node-exporter "$lab_user" perl "$place/late.pl" 90 "$lab_dir/bin/node-exporter" "--web.listen-address=127.0.0.1:${port[node-exporter]}"
     ;;
   esac
 }
@@ -168,7 +164,6 @@ end_fault() {
   clock)
     end_process node-exporter
     (start_service node-exporter) || status=1
-    rm -f "$place/node-exporter"
     ;;
   esac
   return $status
@@ -185,6 +180,7 @@ cleanup() {
   if [ -n "$begun" ] && [ -z "$ended" ]; then end_fault >/dev/null 2>&1; fi
   ended=yes
   restore_rules
+  rm -f "$place/late.pl" "$place/why"
   rmdir "$place" 2>/dev/null
 }
 trap cleanup EXIT

@@ -39,7 +39,7 @@ skip_step() { echo "skipped: $*"; return 77; }
 
 step_packages() {
   local -a needed=(
-    build-essential ca-certificates curl jq python3 procps iproute2 util-linux tzdata perl e2fsprogs libfaketime python3-venv systemd shellcheck strace
+    build-essential ca-certificates curl jq python3 procps iproute2 util-linux tzdata perl e2fsprogs python3-venv systemd shellcheck strace
     prometheus prometheus-alertmanager mariadb-server nginx-light postgresql sqlite3
     docker.io exim4-daemon-light iptables debootstrap chromium chromium-driver fonts-noto-cjk openssl wrk mtail
   )
