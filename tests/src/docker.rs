@@ -1,4 +1,5 @@
-//! A real Docker engine: the one that runs, else one started for the test.
+//! A real Docker engine: the one that runs (`DOCKER_HOST` says which), else one started for the test, of the `dockerd` that
+//! PATH finds first; `BONGSU_DOCKERD_FLAGS` are flags more for it.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -47,9 +48,12 @@ impl Docker {
         self.bridge = make_bridge(dir.path());
         let bridge = self.bridge.as_deref().unwrap_or("none");
         let log = std::fs::File::create(dir.path().join("log")).unwrap();
+        let flags = std::env::var("BONGSU_DOCKERD_FLAGS").unwrap_or_default();
         let child = Command::new(crate::program("dockerd").unwrap())
+            .args(flags.split_whitespace())
             .args(["--host", &self.host, "--data-root", &at("data"), "--exec-root", &at("exec")])
-            .args(["--pidfile", &at("pid"), "--bridge", bridge, "--iptables=false", "--ip-forward=false"])
+            .args(["--pidfile", &at("pid"), "--bridge", bridge, "--iptables=false", "--ip6tables=false"])
+            .arg("--ip-forward=false")
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log)
@@ -106,6 +110,17 @@ impl Docker {
         let id = self.run(&args);
         self.made.lock().unwrap().push(id.clone());
         id
+    }
+
+    /// The writable layer of a container: as Docker tells, or as the kernel does where Docker is silent.
+    pub fn writable_layer(&self, id: &str) -> PathBuf {
+        let inspected = self.inspect(id);
+        if let Some(told) = inspected["GraphDriver"]["Data"]["UpperDir"].as_str() {
+            return told.into();
+        }
+        let table = std::fs::read_to_string(format!("/proc/{}/mountinfo", inspected["State"]["Pid"])).unwrap();
+        let root = table.lines().find(|l| l.contains(" / / ")).unwrap();
+        root.split(',').find_map(|o| o.strip_prefix("upperdir=")).unwrap().into()
     }
 
     /// What `docker inspect` says of a container.

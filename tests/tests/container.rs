@@ -161,9 +161,9 @@ fn the_engine_and_the_kernel_agree_with_the_page() {
     assert!((bytes - shown).abs() <= 2000.0, "{bytes} {shown}");
 
     // The writable layer and the log, as du counts them.
-    let upper = inspected["GraphDriver"]["Data"]["UpperDir"].as_str().unwrap();
+    let upper = docker.writable_layer(&limited);
     let logs = Path::new(inspected["LogPath"].as_str().unwrap()).parent().unwrap();
-    let output = std::process::Command::new("du").args(["-s", "-B1"]).arg(upper).arg(logs).output().unwrap();
+    let output = std::process::Command::new("du").args(["-s", "-B1"]).arg(&upper).arg(logs).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     let sum: f64 = text.lines().map(|l| l.split('\t').next().unwrap().parse::<f64>().unwrap()).sum();
     wait_until("the walk", Duration::from_secs(30), || {

@@ -1,7 +1,10 @@
 //! A process of a container: it leads to the cgroup and to the network.
 
-use hostfs::{Buf, KeptFile, Sources};
+use hostfs::{Buf, KeptFile, Sources, mounts};
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt as _;
 use std::os::unix::fs::MetadataExt as _;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A process that was alive when it was looked at last.
@@ -48,4 +51,51 @@ const LOOKED_AT: u32 = 8;
 /// The identity of a process' network.
 pub(crate) fn network(sources: &Sources, pid: u32) -> Option<u64> {
     sources.proc(format!("{pid}/net/dev")).metadata().ok().map(|m| m.ino())
+}
+
+/// The upper folder of the overlay that is a process' root, as the kernel has it: Docker does not tell of it where images lie in
+/// containerd's store.
+pub(crate) fn writable_layer(sources: &Sources, pid: u32, buf: &mut Buf) -> Option<PathBuf> {
+    upper(sources.proc(format!("{pid}/mountinfo")).read(buf).ok()?)
+}
+
+fn upper(table: &[u8]) -> Option<PathBuf> {
+    // What was mounted last lies on top.
+    let root = mounts::lines(table).filter(|m| m.mount_point == b"/").last().filter(|m| m.fs_type == b"overlay")?;
+    let path = root.super_options.split(|&b| b == b',').find_map(|option| option.strip_prefix(b"upperdir="))?;
+    let path = PathBuf::from(OsString::from_vec(mounts::unescape(path)));
+    // One that was given in relation to a folder of the engine's cannot be found.
+    path.is_absolute().then_some(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_upper_folder_of_the_root() {
+        let table = b"1 0 0:1 / / rw - rootfs none rw\n\
+            2 1 0:55 / / ro,relatime - overlay overlay rw,lowerdir=/l/1:/l/2,upperdir=/var/lib/a\\054b\\040c/fs,workdir=/w,uuid=on\n\
+            3 2 0:56 / /mnt rw - overlay overlay rw,upperdir=/other\n";
+        assert_eq!(upper(table), Some("/var/lib/a,b c/fs".into()));
+        for none in [
+            &b"2 1 0:55 / / rw - overlay overlay rw,lowerdir=/l,upperdir=l/fs\n"[..],
+            b"2 1 0:55 / / rw - overlay overlay rw,lowerdir=/a:/b\n",
+            b"2 1 8:1 / / rw - ext4 /dev/sda1 rw,upperdir=/x\n",
+            b"1 0 0:1 / / rw - overlay overlay rw,upperdir=/x\n2 1 8:1 / / rw - ext4 /dev/sda1 rw\n",
+            b"",
+        ] {
+            assert_eq!(upper(none), None);
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::default())]
+        #[test]
+        fn any_table_is_survived(bytes: Vec<u8>, options: Vec<u8>) {
+            upper(&bytes);
+            upper(&[b"2 1 0:5 / / rw - overlay o ", &options[..], b"\n"].concat());
+        }
+    }
 }

@@ -4,7 +4,7 @@ use super::answer::{self, Inspected, Listed};
 use super::described::Described;
 use crate::cgroups::{Controller, path_in};
 use crate::names;
-use crate::pid::Process;
+use crate::pid::{Process, writable_layer};
 use exposition::sanitize_label_name;
 use hostfs::{Buf, Sources};
 use std::path::PathBuf;
@@ -147,10 +147,11 @@ impl Container {
         let health = Health::of_status(listed.status.as_deref().unwrap_or_default())
             .unwrap_or_else(|| Health::of_word(&state.health.and_then(|h| h.status).unwrap_or_default()));
         let mode = inspected.host_config.and_then(|h| h.network_mode).unwrap_or_default();
-        let upper = inspected.graph_driver.and_then(|g| g.data?.remove("UpperDir")?);
+        let upper = inspected.graph_driver.and_then(|g| g.data?.remove("UpperDir")?).map(PathBuf::from);
         let beside = [inspected.log_path, inspected.hostname_path].into_iter().flatten().find(|p| !p.is_empty());
         let logs = beside.and_then(|p| Some(PathBuf::from(p).parent()?.to_owned()));
         let process = state.pid.filter(|&pid| pid > 0).map(|pid| Process::new(sources, pid));
+        let upper = upper.or_else(|| writable_layer(sources, process.as_ref()?.pid, buf));
         let table = process.as_ref().and_then(|p| p.cgroups(buf)).unwrap_or_default().to_vec();
         Self {
             cgroups: own_cgroups(&table, &listed.id),
@@ -161,7 +162,8 @@ impl Container {
             restarts: inspected.restart_count,
             health,
             share: if mode == "host" || mode.starts_with("container:") { Share::Anothers } else { Share::Own },
-            folders: upper.map(PathBuf::from).into_iter().chain(logs).collect(),
+            // Logs alone are not what it takes.
+            folders: upper.map(|upper| [upper].into_iter().chain(logs).collect()).unwrap_or_default(),
             process,
             table,
             listed: summary,
@@ -173,6 +175,7 @@ impl Container {
     pub(crate) fn described(described: &Described, labelling: &Labelling, sources: &Sources, buf: &mut Buf) -> Self {
         let summary = Summary::from(described);
         let process = described.pid.map(|pid| Process::new(sources, pid));
+        let folder = described.folder.clone().or_else(|| writable_layer(sources, described.pid?, buf));
         let table = process.as_ref().and_then(|p| p.cgroups(buf)).unwrap_or_default().to_vec();
         Self {
             cgroups: own_cgroups(&table, &described.id),
@@ -183,7 +186,7 @@ impl Container {
             restarts: None,
             health: Health::Unchecked,
             share: if described.joined { Share::Anothers } else { Share::Own },
-            folders: described.folder.iter().cloned().collect(),
+            folders: folder.into_iter().collect(),
             process,
             table,
             listed: summary,
@@ -195,7 +198,7 @@ impl Container {
     pub(crate) fn is_as(&self, described: &Described, buf: &mut Buf) -> bool {
         self.process.as_ref().map(|p| p.pid) == described.pid
             && self.listed == Summary::from(described)
-            && self.folders.first() == described.folder.as_ref()
+            && described.folder.as_ref().is_none_or(|folder| self.folders.first() == Some(folder))
             && match &self.process {
                 Some(process) if !self.table.is_empty() => process.is_as(&self.table, buf),
                 // Of another pid namespace, or gone when it was looked at.

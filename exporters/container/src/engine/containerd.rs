@@ -3,7 +3,7 @@
 use super::api::ApiError;
 use super::described::Described;
 use super::grpc::Channel;
-use super::protobuf::{self, Field, Malformed, each, number, pair, put, text};
+use super::protobuf::{self, Malformed, map, messages, number, put, text};
 use bytes::Bytes;
 use serde::Deserialize;
 use std::collections::{BTreeSet, HashMap};
@@ -84,10 +84,7 @@ impl Containerd {
             return Ok(self.namespaces.clone());
         }
         let answer = self.channel.call(NAMESPACES, None, &[], deadline).await?;
-        let names = each(&answer, 1).map(|namespace| match namespace? {
-            Field::Bytes(namespace) => text(namespace, 1),
-            _ => Err(Malformed),
-        });
+        let names = messages(&answer, 1).map(|namespace| text(namespace?, 1));
         let mut names = names.collect::<Result<Vec<String>, _>>().map_err(|e| malformed(NAMESPACES, e))?;
         // Docker tells more of its own.
         names.retain(|name| name != "moby");
@@ -159,8 +156,8 @@ fn malformed(method: &'static str, e: Malformed) -> ApiError {
 /// Id and process of the tasks that run or are paused, from `ListTasksResponse`.
 fn running(answer: &[u8]) -> Result<Vec<(String, u32)>, Malformed> {
     let mut found = Vec::new();
-    for task in each(answer, 1) {
-        let Field::Bytes(task) = task? else { continue };
+    for task in messages(answer, 1) {
+        let task = task?;
         // What runs is named by its container; the field for that is only set in other answers.
         let id = match text(task, 1)? {
             id if id.is_empty() => text(task, 2)?,
@@ -177,21 +174,12 @@ fn running(answer: &[u8]) -> Result<Vec<(String, u32)>, Malformed> {
 
 /// The containers of `ListContainersResponse`.
 fn containers(answer: &[u8]) -> Result<Vec<Meta>, Malformed> {
-    let mut found = Vec::new();
-    for container in each(answer, 1) {
-        let Field::Bytes(container) = container? else { continue };
-        found.push(meta(container)?);
-    }
-    Ok(found)
+    messages(answer, 1).map(|container| meta(container?)).collect()
 }
 
 fn meta(container: &[u8]) -> Result<Meta, Malformed> {
-    let mut described = Described { id: text(container, 1)?, image: text(container, 3)?, ..Described::default() };
-    for entry in each(container, 2) {
-        if let Field::Bytes(entry) = entry? {
-            described.labels.extend([pair(entry)?]);
-        }
-    }
+    let (id, image, labels) = (text(container, 1)?, text(container, 3)?, map(container, 2)?);
+    let mut described = Described { id, image, labels, ..Described::default() };
     // As cAdvisor has it, but that nerdctl's users know their containers by a name.
     described.name.clone_from(described.labels.get("nerdctl/name").unwrap_or(&described.id));
     let seconds = number(protobuf::bytes(container, 8)?, 1)? as i64;
@@ -207,12 +195,9 @@ fn meta(container: &[u8]) -> Result<Meta, Malformed> {
 
 /// The `upperdir` of `MountsResponse`.
 fn upper(answer: &[u8]) -> Result<Option<PathBuf>, Malformed> {
-    for mount in each(answer, 1) {
-        let Field::Bytes(mount) = mount? else { continue };
-        for option in each(mount, 4) {
-            if let Field::Bytes(option) = option?
-                && let Some(path) = option.strip_prefix(b"upperdir=")
-            {
+    for mount in messages(answer, 1) {
+        for option in messages(mount?, 4) {
+            if let Some(path) = option?.strip_prefix(b"upperdir=") {
                 return Ok(Some(PathBuf::from(String::from_utf8_lossy(path).into_owned())));
             }
         }
@@ -263,16 +248,9 @@ const LISTED_EVERY: Duration = Duration::from_mins(1);
 
 #[cfg(test)]
 mod tests {
+    use super::super::protobuf::message;
     use super::*;
     use proptest::prelude::*;
-
-    fn message(fields: &[(u8, &[u8])]) -> Vec<u8> {
-        let mut out = Vec::new();
-        for (number, bytes) in fields {
-            put(&mut out, *number, bytes);
-        }
-        out
-    }
 
     #[test]
     fn tasks_that_are_alive() {

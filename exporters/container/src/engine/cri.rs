@@ -3,7 +3,7 @@
 use super::api::ApiError;
 use super::described::Described;
 use super::grpc::Channel;
-use super::protobuf::{self, Field, Malformed, each, number, pair, text};
+use super::protobuf::{self, Malformed, map, messages, number, text};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -40,16 +40,16 @@ struct Pod {
 fn decode(sandboxes: &[u8], containers: &[u8]) -> Result<Vec<Described>, Malformed> {
     let mut pods: HashMap<String, Pod> = HashMap::new();
     let mut found = Vec::new();
-    for message in each(sandboxes, 1) {
-        let Field::Bytes(message) = message? else { continue };
+    for message in messages(sandboxes, 1) {
+        let message = message?;
         let (mut container, pod) = sandbox(message)?;
         let attempt = number(protobuf::bytes(message, 2)?, 4)?;
         container.name = format!("k8s_POD_{}_{}_{}_{attempt}", pod.name, pod.namespace, pod.uid);
         pods.insert(container.id.clone(), pod);
         found.push(container);
     }
-    for message in each(containers, 1) {
-        let Field::Bytes(message) = message? else { continue };
+    for message in messages(containers, 1) {
+        let message = message?;
         let mut container = common(message, 7, 8)?;
         container.image = text(protobuf::bytes(message, 4)?, 18)?;
         if container.image.is_empty() {
@@ -85,15 +85,13 @@ fn sandbox(message: &[u8]) -> Result<(Described, Pod), Malformed> {
 
 /// What sandboxes and containers have alike, at different numbers.
 fn common(message: &[u8], created: u64, labels: u64) -> Result<Described, Malformed> {
-    let mut container = Described { id: text(message, 1)?, ..Described::default() };
     let nanoseconds = number(message, created)? as i64;
-    container.created = (nanoseconds > 0).then_some(nanoseconds / 1_000_000_000);
-    for entry in each(message, labels) {
-        if let Field::Bytes(entry) = entry? {
-            container.labels.extend([pair(entry)?]);
-        }
-    }
-    Ok(container)
+    Ok(Described {
+        id: text(message, 1)?,
+        labels: map(message, labels)?,
+        created: (nanoseconds > 0).then_some(nanoseconds / 1_000_000_000),
+        ..Described::default()
+    })
 }
 
 const SANDBOXES: &str = "/runtime.v1.RuntimeService/ListPodSandbox";
@@ -106,17 +104,9 @@ const ONLY_RUNNING: &[u8] = b"\x0a\x04\x12\x02\x08\x01";
 
 #[cfg(test)]
 mod tests {
-    use super::super::protobuf::put;
+    use super::super::protobuf::message;
     use super::*;
     use proptest::prelude::*;
-
-    fn message(fields: &[(u8, &[u8])]) -> Vec<u8> {
-        let mut out = Vec::new();
-        for (number, bytes) in fields {
-            put(&mut out, *number, bytes);
-        }
-        out
-    }
 
     #[test]
     fn containers_get_the_names_of_their_pods() {

@@ -1,5 +1,7 @@
 //! As much of protobuf's wire format as the answers of container engines need.
 
+use std::collections::BTreeMap;
+
 /// A message is cut off or not one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("malformed protobuf message")]
@@ -75,22 +77,25 @@ impl<'a> Iterator for Fields<'a> {
 }
 
 /// All values of one field of a message.
-pub(crate) fn each(message: &[u8], wanted: u64) -> impl Iterator<Item = Result<Field<'_>, Malformed>> {
+fn each(message: &[u8], wanted: u64) -> impl Iterator<Item = Result<Field<'_>, Malformed>> {
     Fields::of(message).filter_map(move |field| match field {
         Ok((number, value)) => (number == wanted).then_some(Ok(value)),
         Err(e) => Some(Err(e)),
     })
 }
 
+/// The messages, or texts, of one field that may stand several times; values that are neither are left out.
+pub(crate) fn messages(message: &[u8], wanted: u64) -> impl Iterator<Item = Result<&[u8], Malformed>> {
+    each(message, wanted).filter_map(|field| match field {
+        Ok(Field::Bytes(bytes)) => Some(Ok(bytes)),
+        Ok(_) => None,
+        Err(e) => Some(Err(e)),
+    })
+}
+
 /// The bytes of one field; of several the last counts, and none is empty.
 pub(crate) fn bytes(message: &[u8], wanted: u64) -> Result<&[u8], Malformed> {
-    let mut found: &[u8] = &[];
-    for field in each(message, wanted) {
-        if let Field::Bytes(bytes) = field? {
-            found = bytes;
-        }
-    }
-    Ok(found)
+    messages(message, wanted).try_fold(&[][..], |_, bytes| bytes)
 }
 
 /// The same as a text.
@@ -109,9 +114,9 @@ pub(crate) fn number(message: &[u8], wanted: u64) -> Result<u64, Malformed> {
     Ok(found)
 }
 
-/// An entry of a `map<string, string>`.
-pub(crate) fn pair(entry: &[u8]) -> Result<(String, String), Malformed> {
-    Ok((text(entry, 1)?, text(entry, 2)?))
+/// A field of type `map<string, string>`.
+pub(crate) fn map(message: &[u8], wanted: u64) -> Result<BTreeMap<String, String>, Malformed> {
+    messages(message, wanted).map(|entry| entry.and_then(|entry| Ok((text(entry, 1)?, text(entry, 2)?)))).collect()
 }
 
 /// Appends a text or a message as a field.
@@ -126,10 +131,32 @@ pub(crate) fn put(out: &mut Vec<u8>, number: u8, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
+/// A message of texts and messages, for tests.
+#[cfg(test)]
+pub(super) fn message(fields: &[(u8, &[u8])]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for (number, bytes) in fields {
+        put(&mut out, *number, bytes);
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn fields_that_stand_several_times() {
+        let entry = |k: &[u8], v: &[u8]| message(&[(1, k), (2, v)]);
+        let mut all = message(&[(3, b"a"), (7, &entry(b"k", b"v")), (3, b""), (7, &entry(b"k", b"w")), (7, b"")]);
+        all.extend(b"\x18\x05");
+        assert_eq!(messages(&all, 3).collect::<Result<Vec<_>, _>>(), Ok(vec![&b"a"[..], b""]));
+        let labels = map(&all, 7).unwrap();
+        let labels: Vec<(&str, &str)> = labels.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+        assert_eq!(labels, [("", ""), ("k", "w")]);
+        assert_eq!(map(b"\x3a\x02\x0a\x09", 7), Err(Malformed));
+    }
 
     #[test]
     fn fields_of_all_widths() {
@@ -161,7 +188,7 @@ mod tests {
             put(&mut out, 2, &second);
             prop_assert_eq!(bytes(&out, 1), Ok(&*first));
             prop_assert_eq!(bytes(&out, 2), Ok(&*second));
-            let _ = pair(&first);
+            let _ = map(&out, 1);
         }
 
         #[test]
