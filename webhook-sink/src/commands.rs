@@ -1,5 +1,6 @@
 //! `check`, `backup` and `render`: what is done beside serving.
 
+use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::path::Path;
 use std::process::ExitCode;
@@ -12,7 +13,8 @@ use crate::deliver::note::{Note, Templates};
 use crate::message::Message;
 use crate::store::Place;
 use crate::store::sql::{Connection, StoreError};
-use crate::store::sqlite::Sqlite;
+use crate::store::sqlite::findings::{self, Findings};
+use crate::store::sqlite::{FILE, Sqlite, copy};
 
 const TEMPLATE: Flag =
     Flag::text("template", "", "Name of a template of --config.file; the built-in one if not given.");
@@ -22,12 +24,16 @@ const COPY: Arg = Arg { name: "FILE", about: "The copy to write; must not exist.
 /// All of them.
 pub(crate) fn all() -> Vec<Command> {
     vec![
-        Command::new("check", "Check the database's integrity; exit code 1 when something is wrong.", |flags, _| {
-            report(check(flags))
-        }),
-        Command::new("backup", "Write a copy of the database while it is in use.", |flags, operands| {
-            report(backup(flags, operands.first().map_or("", String::as_str)))
-        })
+        Command::new(
+            "check",
+            "Check the integrity of database and journal; exit code 1 when something is wrong.",
+            |flags, _| report(check(flags)),
+        ),
+        Command::new(
+            "backup",
+            "Write a copy with every acknowledged delivery, also while the sink runs.",
+            |flags, operands| report(backup(flags, operands.first().map_or("", String::as_str))),
+        )
         .args(&[COPY]),
         Command::new("render", "Print what a template makes of a notification on standard input.", |flags, _| {
             report(render(flags))
@@ -51,11 +57,16 @@ fn check(flags: &Flags) -> Result<String, String> {
     let said = |e: StoreError| format!("{place}: {e}");
     match &place {
         Place::Directory(dir) => {
+            if !dir.join(FILE).exists() {
+                return Err(format!("{place}: no database is there"));
+            }
             let mut db = Sqlite::read(dir).map_err(said)?;
             let db: &mut dyn Connection = &mut db;
             let mut wrong = db.all("PRAGMA integrity_check(20)", &[], |row| row.text(0)).map_err(said)?;
             wrong.retain(|line| line != "ok");
-            compare(db, wrong).map_err(said)
+            let mut journal = findings::look(dir, db).map_err(said)?;
+            wrong.append(&mut journal.wrong);
+            compare(db, wrong).map_err(said).map(|done| done.map(|text| with_journal(text, &journal)))
         }
         Place::Server(server) => {
             let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
@@ -64,6 +75,17 @@ fn check(flags: &Flags) -> Result<String, String> {
             compare(&mut db, Vec::new()).map_err(said)
         }
     }?
+}
+
+/// Adds what the journal has beyond the database.
+fn with_journal(mut text: String, journal: &Findings) -> String {
+    if journal.only_here > 0 {
+        let _ = write!(text, ", {} more in the journal, on their way into the database", journal.only_here);
+    }
+    for note in &journal.notes {
+        let _ = write!(text, "; {note}");
+    }
+    text
 }
 
 /// Looks for rows that belong to nothing.
@@ -109,9 +131,11 @@ fn backup(flags: &Flags, file: &str) -> Result<String, String> {
     let Place::Directory(dir) = &place else {
         return Err(format!("{place}: PostgreSQL has tools of its own for this, such as pg_dump"));
     };
-    let copied = Sqlite::read(dir).and_then(|mut db| db.copy_to(Path::new(file)));
-    copied.map_err(|e| format!("{place}: {e}"))?;
-    Ok(format!("written: {file}"))
+    if !dir.join(FILE).exists() {
+        return Err(format!("{place}: no database is there"));
+    }
+    let copied = copy::copy(dir, Path::new(file)).map_err(|e| format!("{place}: {e}"))?;
+    Ok(format!("written: {file}, {} deliveries, {} of them from the journal", copied.deliveries, copied.from_journal))
 }
 
 fn render(flags: &Flags) -> Result<String, String> {

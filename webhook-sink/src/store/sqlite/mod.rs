@@ -1,7 +1,9 @@
 //! SQLite: one file, one writer, readers beside it.
 
 mod acceptor;
+pub(crate) mod copy;
 mod engine;
+pub(crate) mod findings;
 pub(crate) mod journal;
 mod keeper;
 pub(super) mod schema;
@@ -15,6 +17,7 @@ use rusqlite::{ErrorCode, OpenFlags, ffi};
 
 pub(super) use engine::open;
 
+use super::Delivery;
 use super::sql::{Arg, Connection, Dialect, Each, Lock, Row, StoreError};
 use crate::clock::Nanos;
 
@@ -65,6 +68,15 @@ impl Sqlite {
         Ok(this)
     }
 
+    /// Opens a file that nobody else has, without a log beside it.
+    fn plain(path: &Path) -> Result<Self, StoreError> {
+        let db = rusqlite::Connection::open(path).map_err(|e| explain(path, &e))?;
+        let mut this = Self { db, path: path.to_owned(), durable: true };
+        this.settle(2048)?;
+        this.pragma("PRAGMA journal_mode=DELETE")?;
+        Ok(this)
+    }
+
     fn settle(&mut self, cache_kib: u32) -> Result<(), StoreError> {
         self.db.busy_timeout(Duration::from_secs(10)).map_err(|e| explain(&self.path, &e))?;
         self.db.set_prepared_statement_cache_capacity(64);
@@ -88,12 +100,13 @@ impl Sqlite {
     }
 
     /// Writes a copy of the database as it is now, while it is in use.
-    pub(crate) fn copy_to(&mut self, file: &Path) -> Result<(), StoreError> {
+    fn copy_to(&mut self, file: &Path) -> Result<(), StoreError> {
         let Some(name) = file.to_str() else {
             return Err(StoreError::Refused(format!("{} is not UTF-8", file.display())));
         };
-        self.execute("VACUUM INTO ?1", &[Arg::Text(name)])?;
-        std::fs::File::open(file).and_then(|f| f.sync_all()).map_err(|e| io(file, &e))
+        // It writes, though not to the database, which is open for reading alone.
+        self.pragma("PRAGMA query_only=0")?;
+        self.execute("VACUUM INTO ?1", &[Arg::Text(name)]).map(drop)
     }
 }
 
