@@ -6,6 +6,8 @@ tree=$1 folder=$2 root=$2/root
 mount --make-rprivate /
 mkdir -p "$folder"/{up/etc/systemd/system,work,root}
 ln -sf /dev/null "$folder/up/etc/systemd/system/getty.target"
+# As every installed Debian has it; debootstrap leaves it to the installer.
+printf '127.0.0.1 localhost\n::1 localhost\n' >"$folder/up/etc/hosts"
 mount -t overlay overlay -o "lowerdir=$tree,upperdir=$folder/up,workdir=$folder/work" "$root"
 mount -t proc proc "$root/proc"
 mount -t sysfs sysfs "$root/sys"
@@ -32,4 +34,7 @@ ip link set lo up
 cd "$root"
 pivot_root . oldroot
 umount -l /oldroot
+# Called by the kernel systemd does this itself; in a container it is the manager's to do. Credentials are mounted in a namespace of
+# their own and reach the services by propagation.
+mount --make-rshared /
 exec env -i container=bongsu-test PATH=/usr/sbin:/usr/bin:/sbin:/bin /lib/systemd/systemd --system --unit=multi-user.target --show-status=no </dev/null
