@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::io::Read as _;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -19,7 +19,7 @@ pub struct Service {
 impl Service {
     /// Starts one of our binaries with `--web.listen-address` on a free port, and waits until it accepts.
     pub fn ours<A: AsRef<OsStr>>(name: &str, args: &[A]) -> Self {
-        let port = free_port();
+        let port = super::free_port();
         let mut command = Command::new(binary(name));
         command.arg(format!("--web.listen-address=127.0.0.1:{port}")).args(args);
         Self::start(command, port)
@@ -106,11 +106,6 @@ pub fn refused<A: AsRef<OsStr>>(name: &str, args: &[A]) -> std::process::Output 
         std::thread::sleep(Duration::from_millis(20));
     }
     child.wait_with_output().unwrap()
-}
-
-/// A port that nobody listens on now.
-pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// The path of one of our binaries, from `BONGSU_BIN_DIR` or beside the test's own.

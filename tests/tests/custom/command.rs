@@ -35,7 +35,7 @@ sources:
         ("b_sum", "3"),
         ("c{x=\"ö\"}", "1"),
     ] {
-        assert_eq!(page.value(series), Some(value), "{series} in\n{}", page.0);
+        assert_eq!(page.value(series), Some(value), "{series} in\n{}\n{}", page.0, exporter.service.log());
     }
     assert!(page.0.contains("# TYPE mail_jobs counter"));
     assert!(!page.up("no-shell"));
