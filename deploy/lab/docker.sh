@@ -50,6 +50,11 @@ command -v docker >/dev/null || die "docker is missing: apt-get install docker.i
 docker info >/dev/null 2>&1 || die "Docker's daemon does not answer: start it (systemctl start docker), or join group docker" "Docker 데몬이 응답하지 않습니다: systemctl start docker, 또는 docker 그룹에 들어가세요"
 docker compose version >/dev/null 2>&1 || die "the compose plugin (v2) is missing: apt-get install docker-compose (Debian 13) or docker-compose-plugin" "compose 플러그인(v2)이 없습니다: docker-compose(Debian 13) 또는 docker-compose-plugin을 설치하세요"
 
+# What compose.yaml mounts of the engine, where this one has it in another place (rootless, a data-root of its own).
+case ${DOCKER_HOST:-} in unix://*) export DOCKER_SOCK=${DOCKER_SOCK:-${DOCKER_HOST#unix://}} ;; esac
+folder=$(docker info -f '{{.DockerRootDir}}' 2>/dev/null) || folder=''
+[ -z "$folder" ] || export DOCKER_ROOT=${DOCKER_ROOT:-$folder}
+
 case $verb in
 down) compose --profile demo --profile logs down $purge ;;
 up)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # ./lab test [quick | STEP...]: every check of the project, each step timed, true totals at the end.
-# quick leaves out what needs minutes by itself: the newest peers, chaos, packages, containers.
+# quick leaves out what needs minutes by itself: the newest peers, chaos, packages, containers. engines runs only by its name.
 set -uo pipefail
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.." && pwd)
 export BONGSU_LANG=${BONGSU_LANG:-en}
@@ -13,12 +13,13 @@ cd "$root" || exit 1
 unset BONGSU_LAB_DIR BONGSU_PORT_OFFSET
 
 readonly every_step=(packages fmt deny rules clippy build unit peers e2e lab chaos manifests debian compose swarm)
+readonly more_steps=(engines)
 case ${1:-} in
 quick) steps=(packages fmt deny rules clippy build unit e2e lab manifests) ;;
 '') steps=("${every_step[@]}") ;;
 *)
   for step in "$@"; do
-    case " ${every_step[*]} " in *" $step "*) ;; *) die "there is no test step '$step'; there are: quick ${every_step[*]}" ;; esac
+    case " ${every_step[*]} ${more_steps[*]} " in *" $step "*) ;; *) die "there is no test step '$step'; there are: quick ${every_step[*]} ${more_steps[*]}" ;; esac
   done
   steps=("$@")
   ;;
@@ -152,6 +153,26 @@ step_compose() { leave_out_unfinished; tests/compose/run.sh "$cache/compose" "$b
 
 step_swarm() { tests/compose/swarm.sh "$cache/compose" "$bins"; }
 
+# The container tests, the compose lab and the Swarm once more with the newest engines that Debian packages: Docker with each of
+# its two image stores, the second with the API minimum of Docker 29, containerd 2, Podman 5 and the newest plugins.
+step_engines() (
+  install_packages patchelf debootstrap binutils || return 1
+  tests/compose/engines.sh "$cache/engines" || { skip_step "newer engines cannot be fetched"; return; }
+  # shellcheck source=/dev/null
+  source "$cache/engines/environment"
+  unset DOCKER_HOST
+  [ ! -e "$cache/compose/tree/.complete-2" ] || export BONGSU_STANDINS_TREE=$cache/compose/tree
+  leave_out_unfinished
+  status=0
+  for store in layers containerd; do
+    if [ $store = containerd ]; then export BONGSU_DOCKERD_FLAGS=--feature=containerd-snapshotter=true DOCKER_MIN_API_VERSION=1.44; fi
+    cargo_tests -p tests --test container --test container_engines --test container_rights --test container_dashboards || status=1
+    tests/compose/run.sh "$cache/compose-$store" "$bins" || status=1
+  done
+  tests/compose/swarm.sh "$cache/compose-containerd" "$bins" || status=1
+  return $status
+)
+
 # Totals of what a step ran, from the lines that its runners close with; a step without such lines is one test.
 count() { # LOG STATUS
   local p f s
@@ -186,7 +207,7 @@ for step in "${steps[@]}"; do
   case $status in
   0)
     case $step in
-    lab | chaos | manifests | debian | compose | swarm) grep -E '^(ok|FAIL|skipped|figure|test result)' "$log" ;;
+    lab | chaos | manifests | debian | compose | swarm | engines) grep -E '^(ok|FAIL|skipped|figure|test result)' "$log" ;;
     unit | e2e) grep -E '^(test result|skipped:| *Summary)|^ *(FAIL|TIMEOUT)' "$log" | tail -n 60 ;;
     *) tail -n 8 "$log" ;;
     esac

@@ -72,6 +72,7 @@ check "the site answers" quiet curl -fsS "$site/"
 check "node-exporter sees the host's network, not its own" quiet positive 'count(node_network_up{device="docker0"})'
 if printf '%s\n' "${ours[@]}" | grep -qx container-exporter; then
   check "containers have names" within 30 positive 'count(container_memory_working_set_bytes{name=~"bongsu-test-nginx-proxy.*"})'
+  check "their writable layers are found" within 90 positive 'count(container_fs_limit_bytes{name=~"bongsu-test-nginx-proxy.*"})'
 fi
 check "the Watchdog is in the sink" within 60 delivered "$sink" firing Watchdog
 check "the Watchdog's runbook is served" quiet curl -fsS "$prometheus/consoles/runbooks/Watchdog.html"

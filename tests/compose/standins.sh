@@ -4,7 +4,8 @@
 # Makes one Debian tree with Prometheus, Alertmanager, nginx, MariaDB and curl in FOLDER, imports it into the Docker
 # daemon, and tags images made from it with the public names of compose.yaml, so that `--pull never` finds them. They
 # stand in for the public images in tests only. FOLDER also gets the compose and buildx plugins (FOLDER/docker is a
-# DOCKER_CONFIG). A second run finds everything there and takes a second.
+# DOCKER_CONFIG), those of the folder BONGSU_DOCKER_PLUGINS where it is set. BONGSU_STANDINS_TREE is a
+# tree that another FOLDER has already. A second run finds everything there and takes a second.
 set -euo pipefail
 folder=${1:?usage: standins.sh FOLDER}
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
@@ -18,7 +19,7 @@ fail() { echo "standins: $*" >&2; exit 1; }
 # Pinned names as compose.yaml has them: stand-ins follow the file.
 image_of() { sed -nE "s,^    image: (&[a-z]+ )?($1:[^ ]*)\$,\2,p" "$root/deploy/compose.yaml" "$root/deploy/swarm/stack.yaml" | head -n 1; }
 
-tree=$folder/tree
+tree=${BONGSU_STANDINS_TREE:-$folder/tree}
 make_tree() {
   local mirror
   mirror=$(grep -rhoE 'https?://[^ ]+/debian/?( |$)' /etc/apt/sources.list /etc/apt/sources.list.d 2>/dev/null | head -n 1 | tr -d ' ') || true
@@ -48,6 +49,7 @@ if [ ! -x "$folder/docker/cli-plugins/docker-compose" ] || ! docker image inspec
   cp "$folder"/plugins/usr/libexec/docker/cli-plugins/* "$folder/docker/cli-plugins/"
   tar -C "$tree" --exclude=./tmp/* --exclude=./proc/* --exclude=./sys/* --exclude=./dev/* -c . | docker import - "$base" >/dev/null
 fi
+[ -z "${BONGSU_DOCKER_PLUGINS:-}" ] || cp "$BONGSU_DOCKER_PLUGINS"/docker-{compose,buildx} "$folder/docker/cli-plugins/"
 docker compose version >/dev/null || fail "the compose plugin does not run"
 
 build() { # IMAGE TARGET
