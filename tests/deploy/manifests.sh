@@ -36,6 +36,16 @@ else
   done
   "$root/deploy/kubernetes/rules" >"$work/rules.yaml"
   [ ! -x "$tools/bin/python" ] || check "every rule is in the PrometheusRule objects" "$tools/bin/python" "$here/manifests.py" --rules "$work/rules.yaml" "$root"
+  # The schemas know no custom resources; a package of npm has the operator's definitions.
+  modules=$cache/npm
+  if [ -x "$tools/bin/python" ] && command -v npm >/dev/null && mkdir -p "$modules" && echo '{"private": true, "type": "module"}' >"$modules/package.json" &&
+    { [ -e "$modules/node_modules/typescript/package.json" ] || npm --prefix "$modules" install --silent --no-audit --no-fund --ignore-scripts \
+      @kubernetes-models/prometheus-operator@6.0.0 typescript@5.9.3 >"$cache/npm.log" 2>&1; }; then
+    "$tools/bin/python" -c 'import json, sys, yaml; print(json.dumps([o for f in sys.argv[1:] for o in yaml.safe_load_all(open(f)) if o]))' "$work/base.yaml" "$work/rules.yaml" >"$work/objects.json"
+    check "ServiceMonitor and rules fit the definitions of the Prometheus operator" node "$here/monitors.mjs" "$modules" "$work/objects.json"
+  else
+    echo "skipped: npm or its packages cannot be had here, so objects of the Prometheus operator are not checked"
+  fi
 fi
 
 if [ -x "${2:-}/log-exporter" ]; then
