@@ -97,7 +97,7 @@ begin=$(now_ms)
 stack() (
   cd "$root/deploy/swarm" || exit 1
   export DOCKER_SOCK=$work/$a.sock
-  if [ -n "$encrypted" ]; then on $a stack deploy --resolve-image never -c stack.yaml bongsu; else sed '/encrypted: ""/d' stack.yaml | on $a stack deploy --resolve-image never -c - bongsu; fi
+  if [ -n "$encrypted" ]; then on $a stack deploy --resolve-image never -c stack.yaml bongsu; else sed '/driver_opts: {encrypted/d' stack.yaml | on $a stack deploy --resolve-image never -c - bongsu; fi
 )
 check "docker stack deploy" quiet stack
 complete() { [ "$(on $a service ls --format '{{.Name}} {{.Replicas}}' | awk '{split($2, n, "/"); if (n[1] != n[2] || n[2] == 0) print}' | wc -l)" = 0 ]; }
