@@ -103,16 +103,19 @@ fn files(
 ) {
     let mut buf = Buf::new();
     processes(report, options, sources, containers, &mut buf);
-    if options.switches.on(Kind::Disk)
-        && let Some(folder) = containers.iter().find_map(|c| c.folders.first())
-    {
-        match sources.rootfs(folder).entries() {
-            Ok(_) if !opens_all(sources, &mut buf) => report.warn(
+    if options.switches.on(Kind::Disk) {
+        match containers.iter().find_map(|c| c.folders.first()).map(|folder| sources.rootfs(folder).entries()) {
+            None if containers.is_empty() => {}
+            None => report.warn(
+                "disk",
+                "no container's writable layer is known: container_fs_usage_bytes needs an engine that mounts overlays, and pid: host where Docker has its images in containerd's store",
+            ),
+            Some(Ok(_)) if !opens_all(sources, &mut buf) => report.warn(
                 "disk",
                 "without CAP_DAC_READ_SEARCH containers with a folder that root may not open have no container_fs_usage_bytes",
             ),
-            Ok(_) => report.ok("disk", "writable layers can be walked"),
-            Err(e) => report.warn(
+            Some(Ok(_)) => report.ok("disk", "writable layers can be walked"),
+            Some(Err(e)) => report.warn(
                 "disk",
                 &format!("{e}: container_fs_usage_bytes needs the engine's folder read-only below --path.rootfs, and root or CAP_DAC_READ_SEARCH"),
             ),
