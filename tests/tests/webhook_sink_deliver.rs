@@ -280,7 +280,7 @@ fn a_watchdog_that_falls_silent_raises_an_alert_and_ends_it() {
         "targets: [{{name: t, type: http, url: '{}', rate: 100}}]\nwatchdogs: [{{name: prom, matchers: ['alertname=\"Watchdog\"'], after: 6s, targets: [t]}}]\n",
         provider.url("/")
     );
-    let sink = sink(dir.path(), &config);
+    let mut sink = sink(dir.path(), &config);
     let watchdog = |n: u32| {
         let body = message("Watchdog", "firing", &["prom"]);
         String::from_utf8(body).unwrap().replace("13:00:00", &format!("13:00:{n:02}")).into_bytes()
@@ -291,6 +291,12 @@ fn a_watchdog_that_falls_silent_raises_an_alert_and_ends_it() {
         (seen[0].body["title"].as_str(), seen[0].body["status"].as_str()),
         (Some("WatchdogMissing"), Some("firing"))
     );
+    // A start is no sign of life of the watchdog.
+    sink.signal(rustix::process::Signal::TERM);
+    sink.wait();
+    let sink = self::sink(dir.path(), &config);
+    std::thread::sleep(Duration::from_secs(3));
+    assert_eq!(provider.seen().len(), 1, "{:?}", provider.seen().iter().map(|r| &r.body).collect::<Vec<_>>());
     send(&sink, &watchdog(2));
     let seen = provider.wait_for(2);
     assert_eq!(

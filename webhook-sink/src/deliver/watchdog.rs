@@ -80,7 +80,11 @@ async fn look(config: &Config, store: &Store, known: &mut HashMap<String, Nanos>
                 Ok(seen)
             })
             .await?;
-        let missing = seen.is_none() && began < since;
+        if seen.is_none() && began >= since {
+            // Too early to say so, and no reason to take back what was said before this start or by another replica.
+            continue;
+        }
+        let missing = seen.is_none();
         let text = format!(
             "no alert of watchdog {} for {:?}: is Prometheus or Alertmanager down?",
             watchdog.name, watchdog.after
