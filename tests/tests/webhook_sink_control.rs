@@ -93,6 +93,47 @@ fn a_reload_takes_effect_and_a_bad_file_changes_nothing() {
 }
 
 #[test]
+fn a_file_that_changed_is_gone_by_without_being_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let provider = Provider::start(|_, _| (200, "", "ok".into()));
+    // As Kubernetes mounts it: a link to a folder that is swapped for another.
+    let write = |version: &str, text: &str| {
+        let folder = dir.path().join(version);
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(folder.join("sink.yml"), text).unwrap();
+        std::os::unix::fs::symlink(version, dir.path().join("next")).unwrap();
+        std::fs::rename(dir.path().join("next"), dir.path().join("data")).unwrap();
+    };
+    let config = |path: &str| {
+        format!(
+            "targets: [{{name: a, type: http, url: '{}', rate: 100}}]\nroutes: [{{targets: [a]}}]\n",
+            provider.url(path)
+        )
+    };
+    write("v1", &config("/first"));
+    let file = format!("--config.file={}", dir.path().join("data/sink.yml").display());
+    let storage = format!("--storage.path={}", dir.path().join("store").display());
+    let sink = Service::ours(
+        "webhook-sink",
+        &[storage.as_str(), file.as_str(), "--print=off", "--config.auto-reload-interval=200ms"],
+    );
+    std::thread::sleep(Duration::from_secs(2));
+    assert!(audit(&sink).is_empty(), "nothing has changed yet: {:?}", audit(&sink));
+    write("v2", &config("/second"));
+    wait_until("the change to be seen", Duration::from_secs(30), || !audit(&sink).is_empty());
+    assert_eq!((audit(&sink)[0].0.as_str(), audit(&sink)[0].2.as_str()), ("reload", "file change"));
+    post(&sink.url("/alerts"), &message("One")).unwrap();
+    assert_eq!(provider.wait_for(1)[0].path, "/second");
+    // A bad one is told of once and changes nothing.
+    write("v3", "targets: [{name: a, type: slack, colour: red}]\n");
+    wait_until("the fault to be seen", Duration::from_secs(30), || metric(&sink, RELOADED) == 0.0);
+    std::thread::sleep(Duration::from_secs(2));
+    assert_eq!(audit(&sink).len(), 2);
+    post(&sink.url("/alerts"), &message("Two")).unwrap();
+    assert_eq!(provider.wait_for(2)[1].path, "/second");
+}
+
+#[test]
 fn a_message_that_waits_goes_to_the_corrected_address_at_once() {
     let dir = tempfile::tempdir().unwrap();
     let provider = Provider::start(|_, path| match path {

@@ -19,6 +19,61 @@ fn message(name: &str, status: &str) -> Vec<u8> {
 }
 
 #[test]
+fn a_reload_reaches_every_replica_and_files_that_differ_show() {
+    let Some(postgres) = Postgres::start(false) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let target = Provider::start(|_, _| (200, "", "ok".into()));
+    let files = [dir.path().join("first.yml"), dir.path().join("second.yml")];
+    let write = |which: usize, path: &str| {
+        let url = target.url(path);
+        let text =
+            format!("targets: [{{name: t, type: http, url: '{url}', rate: 1000}}]\nroutes: [{{targets: [t]}}]\n");
+        std::fs::write(&files[which], text).unwrap();
+    };
+    write(0, "/old");
+    write(1, "/old");
+    let [first, second] = [0, 1].map(|which: usize| {
+        // Nothing but the word of the other one makes it look.
+        postgres.sink(&[&format!("--config.file={}", files[which].display()), "--config.auto-reload-interval=0s"])
+    });
+    let replicas = |sink: &tests::Service| get(&sink.url("/api/v1/replicas")).unwrap().json()["replicas"].clone();
+    let same = |sink: &tests::Service, wanted: usize| {
+        let all = replicas(sink);
+        let all = all.as_array().unwrap();
+        all.len() == 2 && all.iter().filter(|r| r["same_config"] == true).count() == wanted
+    };
+    wait_until("both to be there", Duration::from_secs(30), || same(&first, 2) && same(&second, 2));
+
+    write(0, "/new");
+    write(1, "/new");
+    assert_eq!(post(&second.url("/-/reload"), b"").unwrap().status, 200);
+    let audit = |sink: &tests::Service| get(&sink.url("/api/v1/audit")).unwrap().text();
+    wait_until("the other one to follow", Duration::from_secs(30), || audit(&first).contains("another replica"));
+    wait_until("both to say so", Duration::from_secs(30), || same(&first, 2) && same(&second, 2));
+    std::thread::sleep(Duration::from_secs(5));
+    let reloads = postgres.sql("SELECT count(*) FROM audit WHERE action = 'reload'");
+    assert_eq!(reloads, ["2"], "one each, and nobody answers an answer");
+    post(&first.url("/alerts"), &message("A", "firing")).unwrap();
+    post(&second.url("/alerts"), &message("B", "firing")).unwrap();
+    assert!(target.wait_for(2).iter().all(|r| r.path == "/new"));
+
+    // A change that reached one of them only.
+    write(0, "/other");
+    assert_eq!(post(&first.url("/-/reload"), b"").unwrap().status, 200);
+    wait_until("the difference to show", Duration::from_secs(30), || same(&first, 1) && same(&second, 1));
+    let metrics = |sink: &tests::Service| get(&sink.url("/metrics")).unwrap().text();
+    wait_until("the metric", Duration::from_secs(30), || {
+        [&first, &second].iter().all(|s| metrics(s).contains("webhook_sink_differing_replicas 1"))
+    });
+    assert!(get(&first.url("/health")).unwrap().text().contains("another one than here"));
+    // One that ends takes itself off the list.
+    let mut second = second;
+    second.signal(rustix::process::Signal::TERM);
+    second.wait();
+    assert_eq!(replicas(&first).as_array().unwrap().len(), 1);
+}
+
+#[test]
 fn every_page_and_call_works_on_postgresql_and_two_replicas_tell_once() {
     let Some(postgres) = Postgres::start(false) else { return };
     let dir = tempfile::tempdir().unwrap();
@@ -56,7 +111,12 @@ fn every_page_and_call_works_on_postgresql_and_two_replicas_tell_once() {
         count("SELECT count(*) FROM deliveries WHERE source = 'webhook-sink'") > 0
     });
     std::thread::sleep(Duration::from_secs(3));
-    assert_eq!(count("SELECT count(*) FROM deliveries WHERE source = 'webhook-sink'"), 1, "told by both replicas");
+    assert_eq!(
+        count("SELECT count(*) FROM deliveries WHERE source = 'webhook-sink'"),
+        1,
+        "told by both replicas: {:?}",
+        postgres.sql("SELECT received_ns || convert_from(body, 'UTF8') FROM deliveries WHERE source = 'webhook-sink'")
+    );
     let told: Vec<_> = target.seen().into_iter().filter(|r| r.body["title"] == "WatchdogMissing").collect();
     assert_eq!(told.len(), 1, "{told:?}");
 

@@ -7,9 +7,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tests::{Service, free_port, get, peer, post, wait_until};
 
-#[test]
-fn a_silence_is_seen_as_it_begins_and_as_it_ends() {
-    let Some(alertmanager) = peer("prometheus-alertmanager") else { return };
+/// A sink, and an Alertmanager that tells it everything.
+fn started() -> Option<(tempfile::TempDir, Service, Service)> {
+    let alertmanager = peer("prometheus-alertmanager")?;
     let dir = tempfile::tempdir().unwrap();
     let storage = format!("--storage.path={}", dir.path().join("data").display());
     let sink = Service::ours("webhook-sink", &[storage.as_str(), "--print=off"]);
@@ -31,6 +31,55 @@ fn a_silence_is_seen_as_it_begins_and_as_it_ends() {
         .args(["--cluster.listen-address=", "--enable-feature=event-recorder"]);
     let am = Service::start(command, port);
     wait_until("Alertmanager", Duration::from_mins(1), || get(&am.url("/-/ready")).is_some_and(|a| a.status == 200));
+    Some((dir, sink, am))
+}
+
+/// Silences whatever is called `Real`, and answers the silence's id.
+fn silence(am: &Service) -> String {
+    let silence = json!({
+        "matchers": [{"name": "alertname", "value": "Real", "isRegex": false, "isEqual": true}],
+        "startsAt": "2020-01-01T00:00:00Z", "endsAt": "2099-01-01T00:00:00Z", "createdBy": "ops", "comment": "known",
+    });
+    let made = post(&am.url("/api/v2/silences"), silence.to_string().as_bytes()).unwrap();
+    assert_eq!(made.status, 200, "{}", made.text());
+    made.json()["silenceID"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn an_alert_that_was_silenced_from_its_start_has_a_page() {
+    let Some((_dir, sink, am)) = started() else { return };
+    let id = silence(&am);
+    let fire = json!([{"labels": {"alertname": "Real", "team": "<b>db</b>"}, "annotations": {"summary": "디스크"}}]);
+    assert_eq!(post(&am.url("/api/v2/alerts"), fire.to_string().as_bytes()).unwrap().status, 200);
+    // Where it is found: the delivery of the recorder that tells of it.
+    let links = || {
+        let deliveries = get(&sink.url("/api/v1/deliveries")).unwrap().json();
+        let ids = deliveries["deliveries"].as_array().unwrap().iter().filter_map(|d| d["id"].as_i64());
+        let pages = ids.map(|id| get(&sink.url(&format!("/delivery/{id}"))).unwrap().text());
+        let link = |page: &str| Some(page.split_once("<a href=\"/alert/")?.1.split_once('"')?.0.to_owned());
+        pages.filter_map(|page| link(&page)).next()
+    };
+    wait_until("the recorder", Duration::from_mins(1), || links().is_some());
+    let fingerprint = links().unwrap();
+    let history = || get(&sink.url(&format!("/api/v1/alerts/{fingerprint}"))).unwrap();
+    wait_until("the silence to be told", Duration::from_mins(1), || history().text().contains(&id));
+    let told = history().json();
+    assert_eq!((told["episodes"].as_array().unwrap().len(), &told["labels"]["team"]), (0, &json!("<b>db</b>")));
+    assert_eq!(told["annotations"]["summary"], "디스크");
+    let page = get(&sink.url(&format!("/alert/{fingerprint}"))).unwrap();
+    let text = page.text();
+    assert_eq!(page.status, 200);
+    for wanted in ["<h1>Real</h1>", "디스크", "No notification ever told", "ops: known"] {
+        assert!(text.contains(wanted), "{wanted}: {text}");
+    }
+    assert!(!text.contains("<b>db</b>"), "{text}");
+    assert_eq!(get(&sink.url("/alert/0000000000000000")).unwrap().status, 404);
+    assert_eq!(get(&sink.url("/api/v1/alerts/0000000000000000")).unwrap().status, 404);
+}
+
+#[test]
+fn a_silence_is_seen_as_it_begins_and_as_it_ends() {
+    let Some((_dir, sink, am)) = started() else { return };
     let ask = |path: &str, body: &Value| post(&am.url(path), body.to_string().as_bytes()).unwrap();
     let fire = json!([{"labels": {"alertname": "Real"}, "annotations": {"summary": "디스크"}}]);
     assert_eq!(ask("/api/v2/alerts", &fire).status, 200);
@@ -39,13 +88,7 @@ fn a_silence_is_seen_as_it_begins_and_as_it_ends() {
     wait_until("the alert to fire", Duration::from_mins(1), || newest()["state"] == "firing");
     let fingerprint = newest()["fingerprint"].as_str().unwrap().to_owned();
     let history = || get(&sink.url(&format!("/api/v1/alerts/{fingerprint}"))).unwrap().json();
-    let silence = json!({
-        "matchers": [{"name": "alertname", "value": "Real", "isRegex": false, "isEqual": true}],
-        "startsAt": "2020-01-01T00:00:00Z", "endsAt": "2099-01-01T00:00:00Z", "createdBy": "ops", "comment": "known",
-    });
-    let made = ask("/api/v2/silences", &silence);
-    assert_eq!(made.status, 200, "{}", made.text());
-    let id = made.json()["silenceID"].as_str().unwrap().to_owned();
+    let id = silence(&am);
 
     wait_until("the silence to be known", Duration::from_mins(1), || {
         let history = history();

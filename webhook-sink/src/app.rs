@@ -10,6 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::api::admin::{ADMIN_TOKEN, Admin};
 use crate::api::{self, Api};
 use crate::deliver::live::Live;
+use crate::deliver::replicas::{self, AUTO_RELOAD, Replicas};
 use crate::deliver::route::Routing;
 use crate::index::{Follow, Indexer};
 use crate::metrics::{Metrics, NAMES};
@@ -41,6 +42,7 @@ pub(crate) fn program() -> Program {
     .flags([
         &CONFIG,
         &CHECK,
+        &AUTO_RELOAD,
         &STORAGE_PATH,
         &STORAGE_URL,
         &PASSWORD_FILE,
@@ -83,12 +85,16 @@ pub(crate) fn start(setup: &Setup) -> Result<App, StartError> {
         .map_err(|e| StartError::new(format!("starting the printer's thread: {e}")))?;
     let ready = store.clone();
     let closing = store.clone();
-    let api = Api::new(store.clone(), setup.shutdown.clone(), Arc::clone(&live), admin_token);
+    let port = flags.texts("web.listen-address").first().and_then(|a| a.rsplit_once(':')).map(|(_, p)| format!(":{p}"));
+    let replicas = Replicas::new(matches!(place, Place::Server(_)), port.as_deref().unwrap_or_default());
+    let api = Api::new(store.clone(), setup.shutdown.clone(), Arc::clone(&live), admin_token, replicas.clone());
     if let Some(reconciler) = Reconciler::of(flags).map_err(StartError::new)? {
         let (metrics, nudge) = (Arc::clone(&metrics), Arc::clone(&api.nudge));
         tokio::spawn(reconciler.run(store.clone(), metrics, nudge, setup.shutdown.clone()));
     }
     tokio::spawn(reload_on_hangup(api.clone())?);
+    let every = flags.duration(AUTO_RELOAD.name);
+    tokio::spawn(replicas::follow(api.clone(), Arc::clone(&metrics), every, setup.shutdown.clone()));
     tokio::spawn(Upkeep::of(flags).run(store.clone(), setup.shutdown.clone()));
     deliver::start(&live, &store, &metrics, &setup.shutdown, &api.wake);
     tokio::spawn(Arc::clone(&metrics).follow(store.clone(), live.current(), setup.shutdown.clone()));
@@ -99,7 +105,10 @@ pub(crate) fn start(setup: &Setup) -> Result<App, StartError> {
         .merge(page::router(api))
         .merge(exporter::own_metrics("webhook_sink", setup, registry));
     let app = App::new(router).without_redirects().ready(move || ready.ready().is_ok());
-    Ok(app.after_serving(async move { closing.close().await }))
+    Ok(app.after_serving(async move {
+        replicas.leave(&closing).await;
+        closing.close().await;
+    }))
 }
 
 /// The token of a flag, if it was given.

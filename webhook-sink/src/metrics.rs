@@ -71,6 +71,7 @@ pub(crate) struct Metrics {
     /// Alerts that have a series of their own.
     names: Vec<String>,
     reload_ok: Gauge,
+    differing: Gauge,
     reload_time: Gauge<f64, std::sync::atomic::AtomicU64>,
 }
 
@@ -105,6 +106,7 @@ impl Metrics {
             named: Family::default(),
             names,
             reload_ok: Gauge::default(),
+            differing: Gauge::default(),
             reload_time: Gauge::default(),
         };
         // Every series is there from the start, so that rate() sees the first event.
@@ -216,6 +218,11 @@ impl Metrics {
             "When --config.file was read with success last.",
             this.reload_time.clone(),
         );
+        registry.register(
+            "webhook_sink_differing_replicas",
+            "Replicas on the same store that go by another --config.file than this one.",
+            this.differing.clone(),
+        );
         Arc::new(this)
     }
 }
@@ -227,6 +234,11 @@ impl Metrics {
         if good {
             self.reload_time.set(Nanos::now().seconds());
         }
+    }
+
+    /// Says how many replicas go by another configuration.
+    pub(crate) fn differing_replicas(&self, n: usize) {
+        self.differing.set(n as i64);
     }
 
     /// Counts an attempt; `age` is that of the message.

@@ -23,12 +23,19 @@ pub(crate) const ADMIN_TOKEN: Flag = Flag::text(
 /// Whoever asks to change something: allowed, and known to the audit log.
 pub(crate) struct Admin {
     remote: String,
+    /// What it asks of this replica is asked of the others as well.
+    of_all: bool,
 }
 
 impl Admin {
     /// The owner of the process, by a signal.
     pub(crate) fn by_signal(name: &str) -> Self {
-        Self { remote: name.to_owned() }
+        Self { remote: name.to_owned(), of_all: true }
+    }
+
+    /// This replica alone, for a reason.
+    pub(crate) fn by_itself(why: &str) -> Self {
+        Self { remote: why.to_owned(), of_all: false }
     }
 
     /// Writes down what is being done, in the transaction that does it.
@@ -49,9 +56,9 @@ impl axum::extract::FromRequestParts<Api> for Admin {
         if let Some(refusal) = foreign(&parts.headers) {
             return Err(refusal);
         }
-        let Some(token) = &api.admin_token else { return Ok(Self { remote }) };
+        let Some(token) = &api.admin_token else { return Ok(Self { remote, of_all: true }) };
         match token.is(&shown(&parts.headers)) {
-            Ok(true) => Ok(Self { remote }),
+            Ok(true) => Ok(Self { remote, of_all: true }),
             Ok(false) => {
                 tracing::warn!(remote, path = parts.uri.path(), "refused a writing call without the admin token");
                 let text = "this call needs the token of --web.admin-token-file\n";
@@ -148,6 +155,24 @@ pub(super) async fn audit_log(State(api): State<Api>, _admin: Admin) -> Result<J
     Ok(Json(json!({ "audit": rows })))
 }
 
+/// The replicas that share the store, and whether they go by the same configuration as this one.
+pub(super) async fn replicas(State(api): State<Api>) -> Result<Json<Value>, Problem> {
+    let config = api.live.in_force();
+    let rows: Vec<Value> = api
+        .replicas
+        .all(&api.store)
+        .await?
+        .iter()
+        .map(|r| {
+            json!({
+                "name": r.name, "seen": r.seen.rfc3339(), "version": r.version,
+                "config": format!("{:016x}", r.config), "same_config": r.config == config,
+            })
+        })
+        .collect();
+    Ok(Json(json!({ "replicas": rows })))
+}
+
 /// `POST /-/reload`, answered as Prometheus does.
 pub(super) async fn reload_now(State(api): State<Api>, admin: Admin) -> Result<Json<Value>, Problem> {
     match reload(&api, admin).await {
@@ -165,8 +190,16 @@ pub(crate) async fn reload(api: &Api, admin: Admin) -> Result<(usize, usize), St
         Err(e) => e.clone(),
     };
     // The configuration is in force whether or not it could be written down.
-    if let Err(e) = api.store.write(move |db| admin.audit(db, "reload", &detail)).await {
-        tracing::warn!(error = %e, "cannot write to the audit log");
+    let replicas = api.replicas.clone();
+    let written = api.store.write(move |db| {
+        if admin.of_all {
+            // The others have files of their own: that this one's is bad says nothing of theirs.
+            replicas.tell(db)?;
+        }
+        admin.audit(db, "reload", &detail)
+    });
+    if let Err(e) = written.await {
+        tracing::warn!(error = %e, "cannot write to the audit log, nor tell other replicas");
     }
     done.map(|config| (config.targets.len(), config.routes.len()))
 }

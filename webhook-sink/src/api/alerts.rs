@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{Api, Problem};
 use crate::clock::Nanos;
 use crate::history::alerts::{self, Filter};
-use crate::history::{groups, stats};
+use crate::history::{groups, recorded, stats};
 use crate::index::EpisodeState;
 use crate::matcher;
 use crate::reconcile;
@@ -70,7 +70,7 @@ pub(super) async fn list(State(api): State<Api>, Query(asked): Query<Asked>) -> 
 }
 
 pub(super) async fn history(State(api): State<Api>, Path(fingerprint): Path<String>) -> Result<Json<Value>, Problem> {
-    let (episodes, events) = api
+    let (episodes, events, known) = api
         .store
         .read(move |db| {
             let mut list = Vec::new();
@@ -92,7 +92,9 @@ pub(super) async fn history(State(api): State<Api>, Path(fingerprint): Path<Stri
                     .into();
                 list.push(value);
             }
-            let events: Vec<Value> = alerts::events(db, &fingerprint, 500)?
+            let events = recorded::events(db, &fingerprint, 500)?;
+            let known = recorded::describe(db, &fingerprint, &events)?;
+            let events: Vec<Value> = events
                 .iter()
                 .map(|e| {
                     json!({
@@ -101,13 +103,15 @@ pub(super) async fn history(State(api): State<Api>, Path(fingerprint): Path<Stri
                     })
                 })
                 .collect();
-            Ok((list, events))
+            Ok((list, events, known))
         })
         .await?;
-    if episodes.is_empty() && events.is_empty() {
-        return Err(Problem::absent("alert"));
-    }
-    Ok(Json(json!({ "episodes": episodes, "events": events })))
+    // One that no message told of, because it was silenced or inhibited from its start, has events alone.
+    let known = known.ok_or_else(|| Problem::absent("alert"))?;
+    Ok(Json(json!({
+        "fingerprint": known.fingerprint, "labels": known.labels, "annotations": known.annotations,
+        "episodes": episodes, "events": events,
+    })))
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -15,6 +15,7 @@ use service::Shutdown;
 use tokio::sync::Semaphore;
 
 use crate::deliver::live::Live;
+use crate::deliver::replicas::Replicas;
 use crate::secret::Token;
 use crate::store::Store;
 pub(crate) use answer::Problem;
@@ -32,12 +33,19 @@ pub(crate) struct Api {
     pub(crate) admin_token: Option<Token>,
     pub(crate) wake: Wake,
     pub(crate) nudge: stream::Nudge,
+    pub(crate) replicas: Replicas,
 }
 
 impl Api {
-    pub(crate) fn new(store: Store, shutdown: Shutdown, live: Arc<Live>, admin_token: Option<Token>) -> Self {
+    pub(crate) fn new(
+        store: Store,
+        shutdown: Shutdown,
+        live: Arc<Live>,
+        admin_token: Option<Token>,
+        replicas: Replicas,
+    ) -> Self {
         let (streams, wake) = (Arc::new(Semaphore::new(STREAMS)), Wake::default());
-        Self { store, streams, shutdown, live, admin_token, wake, nudge: stream::Nudge::default() }
+        Self { store, streams, shutdown, live, admin_token, wake, nudge: stream::Nudge::default(), replicas }
     }
 }
 
@@ -60,6 +68,7 @@ pub(crate) fn router(api: Api) -> Router {
         .route("/api/v1/outbox", get(outbox::list))
         .route("/api/v1/outbox/{id}/drop", post(outbox::drop_one))
         .route("/api/v1/outbox/{id}/retry", post(outbox::retry))
+        .route("/api/v1/replicas", get(admin::replicas))
         .route("/api/v1/replay", post(outbox::replay_range))
         .route("/-/reload", post(admin::reload_now).put(admin::reload_now))
         .route("/login", post(admin::login))

@@ -8,7 +8,7 @@ use minijinja::{Environment, State};
 use serde::Serialize;
 
 use super::config::Kind;
-use super::escape;
+use super::{escape, functions};
 use crate::clock::Nanos;
 use crate::message::{Message, Status};
 
@@ -207,46 +207,7 @@ fn environment(kind: Kind) -> Environment<'static> {
         };
         done.map_err(|_| minijinja::Error::new(minijinja::ErrorKind::WriteFailure, "the output is full"))
     });
-    // The names that Alertmanager's templates use.
-    env.add_filter("toUpper", |s: String| s.to_uppercase());
-    env.add_filter("toLower", |s: String| s.to_lowercase());
-    env.add_filter("title", |s: String| {
-        let mut chars = s.chars();
-        chars.next().map(|c| c.to_uppercase().chain(chars).collect::<String>()).unwrap_or_default()
-    });
-    env.add_filter("trimSpace", |s: String| s.trim().to_owned());
-    env.add_filter("join", |list: Vec<String>, between: Option<String>| list.join(between.as_deref().unwrap_or("")));
-    env.add_filter("match", |s: String, pattern: String| regex::Regex::new(&pattern).is_ok_and(|r| r.is_match(&s)));
-    env.add_filter("reReplaceAll", |s: String, pattern: String, with: String| {
-        regex::Regex::new(&pattern)
-            .map(|r| r.replace_all(&s, with.as_str()).into_owned())
-            .map_err(|e| minijinja::Error::new(minijinja::ErrorKind::InvalidOperation, e.to_string()))
-    });
-    env.add_filter("stringSlice", |s: String| vec![s]);
-    env.add_filter("since", |s: String| {
-        Nanos::parse(&s).map(|n| span(n.until(Nanos::now()).as_secs())).unwrap_or_default()
-    });
-    env.add_filter("humanizeDuration", |seconds: f64| {
-        if seconds.is_finite() && seconds >= 0.0 { span(seconds as u64) } else { seconds.to_string() }
-    });
-    env.add_filter("toJson", |value: Value| serde_json::to_string(&value).unwrap_or_default());
-    env.add_filter("urlUnescape", |s: String| {
-        let query = format!("v={}", s.replace('&', "%26"));
-        form_urlencoded::parse(query.as_bytes()).next().map(|(_, v)| v.into_owned()).unwrap_or_default()
-    });
-    // Alertmanager's templates mark a text as safe so; here nothing that an alert says becomes markup.
-    env.add_filter("safeHtml", |s: String| s);
-    env.add_filter("safeUrl", |s: String| s);
-    env.add_filter("bold", move |s: String| {
-        let mut escaped = String::new();
-        escape::value(kind, &s, &mut escaped);
-        Value::from_safe_string(match kind {
-            Kind::Slack | Kind::SlackBot | Kind::GoogleChat => format!("*{escaped}*"),
-            Kind::Telegram => format!("<b>{escaped}</b>"),
-            Kind::Discord | Kind::Mattermost | Kind::Teams => format!("**{escaped}**"),
-            _ => escaped,
-        })
-    });
+    functions::add(&mut env, kind);
     env
 }
 
@@ -321,28 +282,10 @@ mod tests {
     }
 
     #[test]
-    fn filters_have_the_names_and_the_effects_of_alertmanagers() {
-        let note = note(1);
-        for (template, wanted) in [
-            ("{{ 'aB'|toUpper }}{{ 'aB'|toLower }}{{ 'ab c'|title }}", "ABabAb c"),
-            ("{{ '  x '|trimSpace }}", "x"),
-            ("{{ ['a', 'b']|join('-') }}", "a-b"),
-            ("{{ 'yes' if 'db1'|match('^db.$') else 'no' }}", "yes"),
-            ("{{ 'a1b2'|reReplaceAll('[0-9]', '#') }}", "a#b#"),
-            ("{{ 3725|humanizeDuration }}", "1h2m"),
-            ("{{ group_labels|toJson }}", "{}"),
-            ("{{ 'a%20b+c%26'|urlUnescape }}", "a b c&"),
-            ("{{ '<b>'|safeHtml }}{{ 'http://x'|safeUrl }}", "<b>http://x"),
-            ("{{ 'yes' if '2020-01-01T00:00:00Z'|since|match('d') else 'no' }}", "yes"),
-        ] {
-            let sources = BTreeMap::from([("t".to_owned(), template.to_owned())]);
-            let templates = Templates::compile(&sources).expect(template);
-            assert_eq!(templates.render(Kind::Http, Some("t"), &note, 4096).expect(template), wanted, "{template}");
-        }
-        // What is called safe is not taken for it.
+    fn what_is_called_safe_is_not_taken_for_it() {
         let sources = BTreeMap::from([("t".to_owned(), "{{ alerts[0].labels.instance|safeHtml }}".to_owned())]);
         let templates = Templates::compile(&sources).expect("compiles");
-        assert_eq!(templates.render(Kind::Slack, Some("t"), &note, 4096).expect("renders"), "&lt;!channel&gt;0");
+        assert_eq!(templates.render(Kind::Slack, Some("t"), &note(1), 4096).expect("renders"), "&lt;!channel&gt;0");
     }
 
     #[test]

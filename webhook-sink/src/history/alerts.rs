@@ -253,39 +253,6 @@ pub(crate) fn touches(db: &mut dyn Connection, episode: i64, limit: i64) -> Resu
     )
 }
 
-/// What Alertmanager's event recorder told of an alert.
-#[derive(Clone, Debug)]
-pub(crate) struct Event {
-    pub(crate) kind: String,
-    /// The receiver, the silence or the alerts that inhibit.
-    pub(crate) by: String,
-    pub(crate) detail: String,
-    pub(crate) first: Nanos,
-    pub(crate) last: Nanos,
-    pub(crate) times: i64,
-    pub(crate) delivery: i64,
-}
-
-/// The newest events of an alert.
-pub(crate) fn events(db: &mut dyn Connection, fingerprint: &str, limit: i64) -> Result<Vec<Event>, StoreError> {
-    db.all(
-        "SELECT kind, by_what, detail, first_ns, last_ns, times, last_delivery FROM events
-         WHERE fingerprint = ?1 ORDER BY id DESC LIMIT ?2",
-        args![fingerprint, limit],
-        |row| {
-            Ok(Event {
-                kind: row.text(0)?,
-                by: row.text(1)?,
-                detail: row.text(2)?,
-                first: Nanos(row.int(3)?),
-                last: Nanos(row.int(4)?),
-                times: row.int(5)?,
-                delivery: row.int(6)?,
-            })
-        },
-    )
-}
-
 impl Alert {
     pub(crate) fn label(&self, name: &str) -> Option<&str> {
         label(&self.labels, name)

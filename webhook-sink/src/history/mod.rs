@@ -2,6 +2,7 @@
 
 pub(crate) mod alerts;
 pub(crate) mod groups;
+pub(crate) mod recorded;
 pub(crate) mod stats;
 
 use serde_json::{Map, Value};

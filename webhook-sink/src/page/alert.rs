@@ -6,13 +6,13 @@ use askama::Template;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::item::{self, Chip, Link};
 use super::{Context, Trouble, page};
 use crate::api::Api;
 use crate::clock::Nanos;
-use crate::history::alerts;
+use crate::history::{alerts, label, recorded};
 use crate::index::EpisodeState;
 use crate::reconcile;
 
@@ -24,6 +24,8 @@ struct History {
     fingerprint: String,
     month: usize,
     chips: Vec<Chip>,
+    /// Of an alert without an episode; else each episode has its own.
+    annotations: Vec<(String, String)>,
     episodes: Vec<Episode>,
     recorded: Vec<Recorded>,
 }
@@ -73,7 +75,7 @@ pub(super) async fn show(
     Path(fingerprint): Path<String>,
 ) -> Result<Response, Trouble> {
     let asked = fingerprint.clone();
-    let (found, events) = api
+    let (found, events, known) = api
         .store
         .read(move |db| {
             let mut found = Vec::new();
@@ -91,17 +93,20 @@ pub(super) async fn show(
                 let told = reconcile::said(db, episode.id)?;
                 found.push((episode, touches, told));
             }
-            Ok((found, alerts::events(db, &asked, 100)?))
+            let events = recorded::events(db, &asked, 100)?;
+            let known = recorded::describe(db, &asked, &events)?;
+            Ok((found, events, known))
         })
         .await?;
     let t = context.t;
-    let Some((newest, ..)) = found.first() else {
+    let Some(known) = known else {
         return Ok((StatusCode::NOT_FOUND, format!("{}\n", t.not_found)).into_response());
     };
     let month = Nanos::now().before(Duration::from_hours(30 * 24));
     Ok(page(&History {
-        name: newest.name().to_owned(),
-        chips: item::chips(&newest.labels, ""),
+        name: label(&known.labels, "alertname").unwrap_or("(no alertname)").to_owned(),
+        chips: item::chips(&known.labels, ""),
+        annotations: if found.is_empty() { texts(&known.annotations) } else { Vec::new() },
         month: found.iter().filter(|(e, ..)| e.last >= month).count(),
         episodes: found
             .iter()
@@ -121,11 +126,7 @@ pub(super) async fn show(
                         .filter(|(verdict, ..)| fits(e.state, verdict))
                         .map(|(verdict, by, _)| told_text(verdict, by, t))
                         .unwrap_or_default(),
-                    annotations: e
-                        .annotations
-                        .iter()
-                        .filter_map(|(n, v)| Some((n.clone(), Value::as_str(v)?.chars().take(2000).collect())))
-                        .collect(),
+                    annotations: texts(&e.annotations),
                     links: item::links(&e.labels, &e.annotations, &e.generator_url, &e.external_url, t),
                     touches: touches
                         .iter()
@@ -158,6 +159,12 @@ pub(super) async fn show(
         fingerprint,
         c: context.at("", true),
     }))
+}
+
+/// Annotations as they are shown.
+fn texts(annotations: &Map<String, Value>) -> Vec<(String, String)> {
+    let shown = annotations.iter().filter_map(|(n, v)| Some((n.clone(), v.as_str()?.chars().take(2000).collect())));
+    shown.collect()
 }
 
 /// Whether what Alertmanager said last is still about the state: a message may have told something newer.

@@ -10,7 +10,7 @@ use super::{Context, Trouble, item, page};
 use crate::api::Api;
 use crate::clock::Nanos;
 use crate::history::alerts::{self, Filter};
-use crate::history::{label, object, stats};
+use crate::history::{label, object, recorded, stats};
 use crate::print::{Style, lay_out};
 use crate::store::sql::{Row, StoreError, args};
 
@@ -33,6 +33,8 @@ struct One {
     /// Whether the reader has yet to show the admin token.
     ask: bool,
     body: String,
+    /// The alerts that the event recorder tells of here.
+    told: Vec<(String, String)>,
 }
 
 #[derive(Template)]
@@ -56,6 +58,16 @@ struct Health {
     behind: i64,
     targets: Vec<Target>,
     watchdogs: Vec<(String, String, String)>,
+    replicas: Vec<Sharer>,
+}
+
+/// A replica on the same store.
+struct Sharer {
+    name: String,
+    version: String,
+    seen: String,
+    seen_text: String,
+    same: bool,
 }
 
 struct Target {
@@ -192,7 +204,7 @@ pub(super) async fn one(
     headers: HeaderMap,
 ) -> Result<Response, Trouble> {
     let t = context.t;
-    let (found, sent, body) = api
+    let (found, sent, body, told) = api
         .store
         .read(move |db| {
             let found = db.first(&format!("SELECT {COLUMNS} WHERE d.id = ?1"), args![id], |row| delivery(row, t))?;
@@ -205,14 +217,22 @@ pub(super) async fn one(
                     let _ = lay_out(&mut body, Style::Pretty, &raw[..raw.len().min(SHOWN)]);
                 })
             })?;
-            Ok((found, sent, String::from_utf8_lossy(&body).into_owned()))
+            let told = recorded::told(db, id)?;
+            Ok((found, sent, String::from_utf8_lossy(&body).into_owned(), told))
         })
         .await?;
     let Some(d) = found else {
         return Ok((StatusCode::NOT_FOUND, format!("{}\n", t.not_found)).into_response());
     };
     let targets = api.live.get().targets.iter().map(|t| t.name.clone()).collect();
-    Ok(page(&One { d, sent, targets, ask: api.wants_login(&headers), body, c: context }))
+    let told = told
+        .into_iter()
+        .map(|d| {
+            let name = label(&d.labels, "alertname").unwrap_or(&d.fingerprint).to_owned();
+            (format!("/alert/{}", d.fingerprint), name)
+        })
+        .collect();
+    Ok(page(&One { d, sent, targets, ask: api.wants_login(&headers), body, told, c: context }))
 }
 
 const OUTBOX: &str = "SELECT o.id, o.delivery_id, o.target, o.state, o.attempts, o.next_ns, o.answer, g.name, g.labels,
@@ -283,6 +303,8 @@ pub(super) async fn health(context: Context, State(api): State<Api>) -> Result<R
         })
         .await?;
     let t = context.t;
+    let in_force = api.live.in_force();
+    let sharers = api.replicas.all(&api.store).await?;
     let when = |at: Option<Nanos>| {
         (at.map(Nanos::rfc3339_seconds).unwrap_or_default(), at.map(|n| item::ago(n, t)).unwrap_or_default())
     };
@@ -308,6 +330,13 @@ pub(super) async fn health(context: Context, State(api): State<Api>) -> Result<R
             .map(|(name, last)| {
                 let (at, text) = when(last);
                 (name, at, text)
+            })
+            .collect(),
+        replicas: sharers
+            .into_iter()
+            .map(|r| {
+                let (seen, seen_text) = when(Some(r.seen));
+                Sharer { name: r.name, version: r.version, seen, seen_text, same: r.config == in_force }
             })
             .collect(),
         c: context.at("/health", true),

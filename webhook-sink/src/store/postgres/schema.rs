@@ -75,4 +75,8 @@ CREATE TABLE events (
 CREATE INDEX events_by_alert ON events (fingerprint, id);
 CREATE INDEX events_by_delivery ON events (last_delivery);
 ",
+    "
+-- Who shares this database, and a number for the configuration that each goes by.
+CREATE TABLE replicas (name TEXT PRIMARY KEY, seen_ns BIGINT NOT NULL, config BIGINT NOT NULL, version TEXT NOT NULL);
+",
 ];
