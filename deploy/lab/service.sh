@@ -284,9 +284,21 @@ lab_stop() {
   local service
   service=$(canonical "$1")
   known_service "$service"
+  [ -e "$lab_dir/.bongsu-lab" ] || die "no lab here yet: ./lab up" "아직 실습실이 없습니다: ./lab up"
   become_root stop "$service"
   end_process "$service" || die "$service does not end" "$service 이(가) 끝나지 않습니다"
   progress "$service is stopped" "$service 종료됨"
+  local alert=''
+  case $service in
+  nginx) alert=NginxDown ;;
+  mysql) alert=MySQLDown ;;
+  *-exporter) alert=TargetDown ;;
+  webhook-sink) say "TargetDown waits in Alertmanager until the sink is back: $(url alertmanager)/" "TargetDown은 싱크가 돌아올 때까지 Alertmanager에서 기다립니다: $(url alertmanager)/" ;;
+  alertmanager) say "The alert can be seen in Prometheus only, for the way to the sink is cut: $(url prometheus)/alerts" "싱크로 가는 길이 끊겨 알림은 Prometheus에서만 보입니다: $(url prometheus)/alerts" ;;
+  prometheus) say "Nobody watches now: no alert comes, and the Watchdog falls silent" "이제 아무도 보고 있지 않습니다. 알림이 오지 않고 Watchdog도 조용해집니다" ;;
+  esac
+  [ -z "$alert" ] || say "$alert reaches the sink within a minute: $(url webhook-sink)/   the end: ./lab start $service" \
+    "1분 안에 $alert 알림이 싱크에 도착합니다: $(url webhook-sink)/   되돌리기: ./lab start $service"
 }
 
 lab_logs() {

@@ -9,7 +9,7 @@ become_root() { # ARGUMENTS of the command to run again
   [ "$EUID" -ne 0 ] || return 0
   command -v sudo >/dev/null || die "run this as root; sudo is not installed" "root로 실행하세요. sudo가 없습니다"
   exec sudo BONGSU_LAB_DIR="$lab_dir" BONGSU_PORT_OFFSET="$offset" BONGSU_LANG="$language" \
-    BONGSU_SKIP="${BONGSU_SKIP:-}" BONGSU_QUICK_RULES="${BONGSU_QUICK_RULES:-}" BONGSU_CARGO_PROFILE="${BONGSU_CARGO_PROFILE:-}" CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-}" \
+    BONGSU_SKIP="${BONGSU_SKIP:-}" BONGSU_QUICK_RULES="${BONGSU_QUICK_RULES:-}" BONGSU_CARGO_PROFILE="${BONGSU_CARGO_PROFILE:-}" BONGSU_BIN_DIR="${BONGSU_BIN_DIR:-}" CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-}" \
     "$root/lab" "$@"
 }
 
