@@ -4,11 +4,11 @@ set -uo pipefail
 # shellcheck source=deploy/lab_scripts/lab1/words.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/words.sh"
 
+[ "$form" = docker ] || die "Debian has no packages of the log stack, so this step needs the lab in containers: ./lab down, then ./lab up --docker" "데비안에는 로그 스택의 패키지가 없어 이 단계는 컨테이너 실습실에서만 할 수 있습니다: ./lab down 다음에 ./lab up --docker"
 maps=$(cat /proc/sys/vm/max_map_count)
 [ "$maps" -ge 262144 ] || die "vm.max_map_count is $maps, Elasticsearch needs 262144: sysctl -w vm.max_map_count=262144" "vm.max_map_count가 $maps 입니다. 262144가 필요합니다: sysctl -w vm.max_map_count=262144"
 memory=$(awk '/^MemAvailable:/ {print int($2 / 1024)}' /proc/meminfo)
 [ "$memory" -ge 4000 ] || die "$memory MiB of memory are free, 4000 are needed" "남은 메모리 $memory MiB, 4000 MiB가 필요합니다"
-[ "$form" = docker ] || die "this step needs Docker: its programs are not in Debian" "이 단계에는 Docker가 필요합니다: 데비안에 없는 프로그램입니다"
 say "Starting Elasticsearch, Logstash, Filebeat and Kibana …" "Elasticsearch, Logstash, Filebeat, Kibana를 시작합니다 …"
 compose --profile logs up -d --wait --wait-timeout 400 "${up_options[@]}" elasticsearch logstash filebeat kibana kibana-setup || {
   compose --profile logs ps -a

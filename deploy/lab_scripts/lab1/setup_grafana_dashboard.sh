@@ -4,7 +4,7 @@ set -uo pipefail
 # shellcheck source=deploy/lab_scripts/lab1/words.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/words.sh"
 
-[ "$form" = docker ] || die "this step needs Docker: its programs are not in Debian" "이 단계에는 Docker가 필요합니다: 데비안에 없는 프로그램입니다"
+[ "$form" = docker ] || die "Debian has no package of Grafana, so this step needs the lab in containers: ./lab down, then ./lab up --docker" "데비안에는 Grafana 패키지가 없어 이 단계는 컨테이너 실습실에서만 할 수 있습니다: ./lab down 다음에 ./lab up --docker"
 say "Starting Grafana …" "Grafana를 시작합니다 …"
 compose up -d --wait --wait-timeout 180 "${up_options[@]}" grafana || die "Grafana did not come up: docker compose -f deploy/compose.yaml logs grafana" "Grafana가 올라오지 않았습니다: docker compose -f deploy/compose.yaml logs grafana"
 within 90 get "$grafana/api/health" || die "Grafana does not answer at $grafana" "Grafana가 $grafana 에서 응답하지 않습니다"

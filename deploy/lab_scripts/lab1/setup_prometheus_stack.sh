@@ -20,4 +20,7 @@ within 60 targets_up || {
   die "not every target is up" "올라오지 못한 타깃이 있습니다"
 }
 get "$prometheus/api/v1/targets?state=active" | jq -r '.data.activeTargets[] | "  \(.health)  \(.labels.job)  \(.scrapeUrl)"' | sort
-say "Prometheus: $prometheus   next: ./setup_grafana_dashboard.sh" "Prometheus: $prometheus   다음: ./setup_grafana_dashboard.sh"
+# Steps 2 and 3 want containers.
+next=setup_grafana_dashboard.sh
+[ "$form" = docker ] || next=setup_alerting_test.sh
+say "Prometheus: $prometheus   next: ${0%/*}/$next" "Prometheus: $prometheus   다음: ${0%/*}/$next"
