@@ -27,8 +27,8 @@ spawn() {
   local -a drop=()
   [ "$user" = root ] || drop=(setpriv --reuid "$user" --regid "$(id -gn "$user")" --clear-groups --no-new-privs)
   touch "$lab_dir/logs/$service.log"
-  # Descriptor 9 is the lock of `up`: a service must not inherit it.
-  (cd / && exec setsid "${drop[@]}" "$@" >>"$lab_dir/logs/$service.log" 2>&1 </dev/null 9>&-) &
+  # Descriptors 8 and 9 are the locks of `chaos` and `up`: a service must not inherit them.
+  (cd / && exec setsid "${drop[@]}" "$@" >>"$lab_dir/logs/$service.log" 2>&1 </dev/null 8>&- 9>&-) &
   pid=$!
   printf '%s %s\n' "$pid" "$(start_time "$pid" || echo 0)" >"$lab_dir/run/$service.pid"
 }

@@ -67,6 +67,8 @@ wait $interrupted
 check "an interrupted fault exits with 130" test $? -eq 130
 check "nginx runs again after an interrupted fault" within 10 curl -fsS "http://127.0.0.1:$((8088 + BONGSU_PORT_OFFSET))/healthz"
 check "the rules are the shipped ones after an interrupted fault" shipped
+# What the fault started again would hold them.
+check "no lock is left after a fault" bash -c "flock -n '$BONGSU_LAB_DIR/.chaos.lock' true && flock -n '$BONGSU_LAB_DIR/.lock' true"
 
 check "every service runs after all faults" quiet "$root/lab" status
 check "no mount is left" bash -c "! grep -q '$parent' /proc/mounts"
