@@ -4,8 +4,9 @@
 
 use std::io::Write;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::time::Duration;
 
 use bytes::Bytes;
 use service::{Flag, FlagKind};
@@ -25,6 +26,8 @@ pub(crate) const PRINT: Flag = Flag::new(
 pub(crate) struct Printer {
     queue: Option<SyncSender<(Nanos, Bytes)>>,
     skipped: Arc<AtomicU64>,
+    /// Bytes in the queue.
+    held: Arc<AtomicUsize>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,14 +39,14 @@ pub(crate) enum Style {
 impl Printer {
     /// `style` is one of the words of `--print`.
     pub(crate) fn start(style: &str, out: impl Write + Send + 'static) -> std::io::Result<Self> {
-        let skipped = Arc::new(AtomicU64::new(0));
+        let (skipped, held) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicUsize::new(0)));
         let style = match style {
             "pretty" => Style::Pretty,
             "ndjson" => Style::Ndjson,
-            _ => return Ok(Self { queue: None, skipped }),
+            _ => return Ok(Self { queue: None, skipped, held }),
         };
         let (queue, waiting) = sync_channel::<(Nanos, Bytes)>(WAITING);
-        let missed = Arc::clone(&skipped);
+        let (missed, taken) = (Arc::clone(&skipped), Arc::clone(&held));
         std::thread::Builder::new().name("print".into()).spawn(move || {
             // Where processors are scarce, those who wait for an acknowledgement come first.
             let _ = rustix::process::setpriority_process(None, 10);
@@ -52,6 +55,7 @@ impl Printer {
                 loop {
                     // A closed standard output is no reason to stop receiving.
                     let _ = print(&mut out, style, next.0, &next.1);
+                    taken.fetch_sub(next.1.len(), Ordering::Relaxed);
                     match waiting.try_recv() {
                         Ok(more) => next = more,
                         Err(_) => break,
@@ -66,15 +70,19 @@ impl Printer {
                     );
                 }
                 let _ = out.flush();
+                // Waking this thread costs a sender more than handing it the text: in a stream one waking does for many.
+                std::thread::sleep(GAP);
             }
         })?;
-        Ok(Self { queue: Some(queue), skipped })
+        Ok(Self { queue: Some(queue), skipped, held })
     }
 
     pub(crate) fn delivery(&self, received: Nanos, body: &Bytes) {
-        if let Some(queue) = &self.queue
-            && let Err(TrySendError::Full(_)) = queue.try_send((received, body.clone()))
-        {
+        let Some(queue) = &self.queue else { return };
+        let before = self.held.fetch_add(body.len(), Ordering::Relaxed);
+        let room = before == 0 || before + body.len() <= WAITING_BYTES;
+        if !room || queue.try_send((received, body.clone())).is_err() {
+            self.held.fetch_sub(body.len(), Ordering::Relaxed);
             self.skipped.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -197,8 +205,11 @@ fn hex(json: &[u8], at: usize) -> Option<u32> {
     digits.iter().try_fold(0, |n, c| Some(n * 16 + char::from(*c).to_digit(16)?))
 }
 
-/// Deliveries that may wait to be printed. Their bodies are still held by their senders' budget until answered.
-const WAITING: usize = 64;
+/// Deliveries that may wait to be printed, and their bytes; one of any size always may.
+const WAITING: usize = 512;
+const WAITING_BYTES: usize = 16 << 20;
+/// How long the thread lets deliveries come in before it looks again.
+const GAP: Duration = Duration::from_millis(2);
 
 #[cfg(test)]
 mod tests {

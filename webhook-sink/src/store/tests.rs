@@ -209,3 +209,28 @@ async fn words_are_found_by_their_beginning_in_any_script() {
         assert!(!found.is_empty(), "{text}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn those_that_come_alone_and_in_crowds_share_one_row_of_numbers() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let store = open(dir.path());
+    let body = |n: i64| format!("{{\"n\":{n}}}").into_bytes();
+    let raw = |n: i64| Delivery { kind: Kind::Raw, ..delivery(Nanos(n), body(n)) };
+    let mut given = Vec::new();
+    for round in 0..20 {
+        let first = round * 100;
+        given.push((store.receive(raw(first)).await.expect("stored"), first));
+        let crowd = (1..=round).map(|n| {
+            let (store, delivery) = (store.clone(), raw(first + n));
+            tokio::spawn(async move { (store.receive(delivery).await.expect("stored"), first + n) })
+        });
+        for one in crowd.collect::<Vec<_>>() {
+            given.push(one.await.expect("ends"));
+        }
+    }
+    given.sort_unstable();
+    let expected: Vec<i64> = (1..=given.len() as i64).collect();
+    assert_eq!(given.iter().map(|(id, _)| *id).collect::<Vec<_>>(), expected, "each number once");
+    let kept = numbers(&store, "SELECT received_ns FROM deliveries ORDER BY id").await;
+    assert_eq!(kept, given.iter().map(|(_, n)| *n).collect::<Vec<_>>(), "each under its own number");
+}

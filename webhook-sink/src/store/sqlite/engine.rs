@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
-use super::acceptor::{Acceptor, Arrival, Handover};
+use super::acceptor::{Acceptor, Arrival, Door, Handover};
 use super::journal::{self, Journal};
 use super::writer::{self, Writer};
 use super::{FILE, Sqlite, keeper};
@@ -32,6 +32,7 @@ pub(super) enum Job {
 
 struct Engine {
     dir: PathBuf,
+    door: Arc<Door>,
     arrivals: mpsc::Sender<Arrival>,
     jobs: mpsc::Sender<Job>,
     readers: Mutex<Vec<Sqlite>>,
@@ -56,12 +57,21 @@ pub(in crate::store) fn open(dir: &Path, indexer: Indexer, watcher: Box<dyn Watc
     let handover = Arc::new(Handover::default());
     handover.durable.store(last, Ordering::Release);
     let writer = Writer::new(db, dir, work, indexer, Arc::clone(&state), Arc::clone(&handover), told, moving);
-    let acceptor =
-        Acceptor { journal, inbox, onward: jobs.clone(), state: Arc::clone(&state), handover, watcher, next: last + 1 };
+    let acceptor = Acceptor {
+        journal,
+        onward: jobs.clone(),
+        state: Arc::clone(&state),
+        handover,
+        watcher,
+        next: last + 1,
+        last: Instant::now(),
+    };
+    let door = Arc::new(Door::new(acceptor));
+    let crowds = Arc::clone(&door);
     keeper::start(dir, &jobs, &arrivals, Arc::clone(&state))?;
     for (name, run) in [
         ("writer", Box::new(move || writer.run()) as Box<dyn FnOnce() + Send>),
-        ("acceptor", Box::new(move || acceptor.run())),
+        ("acceptor", Box::new(move || crowds.run(inbox))),
     ] {
         std::thread::Builder::new()
             .name(name.into())
@@ -69,7 +79,8 @@ pub(in crate::store) fn open(dir: &Path, indexer: Indexer, watcher: Box<dyn Watc
             .map_err(|e| StoreError::Io(dir.to_owned(), format!("starting the {name}'s thread: {e}")))?;
     }
     let (readers, reading) = (Mutex::new(Vec::new()), Semaphore::new(READERS));
-    let engine = Engine { dir: dir.to_owned(), arrivals, jobs, readers, reading, state: Arc::clone(&state), moved };
+    let engine =
+        Engine { dir: dir.to_owned(), door, arrivals, jobs, readers, reading, state: Arc::clone(&state), moved };
     Ok(Store { backend: Arc::new(Shared(Arc::new(engine))), state, indexed })
 }
 
@@ -92,6 +103,7 @@ struct Shared(Arc<Engine>);
 
 impl Backend for Shared {
     fn receive(&self, delivery: Delivery, answer: Answer) -> Result<(), StoreError> {
+        let Some((delivery, answer)) = self.0.door.alone(delivery, answer) else { return Ok(()) };
         self.0.arrivals.try_send(Arrival::Delivery(delivery, answer)).map_err(|e| match e {
             mpsc::error::TrySendError::Full(_) => StoreError::Busy,
             mpsc::error::TrySendError::Closed(_) => StoreError::Stopped,

@@ -81,7 +81,8 @@ impl Journal {
     /// Whether a delivery can be appended without waiting for the database.
     pub(super) fn has_room(&self, delivery: &Delivery, durable: i64) -> bool {
         let text = delivery.source.len() + delivery.query.len() + delivery.remote.len() + delivery.agent.len();
-        self.at + (HEADER + FIXED + text + delivery.body.len()) as u64 <= SIZE || self.files[1 - self.current].last <= durable
+        self.at + (HEADER + FIXED + text + delivery.body.len()) as u64 <= SIZE
+            || self.files[1 - self.current].last <= durable
     }
 
     /// Lets the other file take over, if nothing in it is needed any more.
