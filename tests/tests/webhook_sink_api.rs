@@ -215,6 +215,7 @@ fn every_documented_answer_is_given_and_no_other() {
         std::fs::write(&config, &good).unwrap();
     }
     tried.get(&sink, "/api/v1/audit", "/api/v1/audit", 200);
+    tried.get(&sink, "/api/v1/deliveries", "/api/v1/deliveries?kind=mail", 400);
     tried.get(&sink, "/api/v1/replicas", "/api/v1/replicas", 200);
     tried.get_with(&sink, "/api/v1/audit", &foreign, 403);
     let log = get(&sink.url("/api/v1/audit")).unwrap().json();

@@ -31,6 +31,22 @@ pub(crate) const CONFIG: Flag = Flag::text(
 );
 /// `--config.check`.
 pub(crate) const CHECK: Flag = Flag::switch("config.check", "Check --config.file and end.");
+/// `--web.external-url`.
+pub(crate) const EXTERNAL: Flag = Flag::text(
+    "web.external-url",
+    "",
+    "Address under which people reach this sink's pages, such as https://sink.example.org; messages then link to them.",
+);
+
+/// This sink's own address without a slash at its end, or empty.
+pub(crate) fn external(flags: &Flags) -> Result<String, String> {
+    let address = flags.text(EXTERNAL.name).trim_end_matches('/');
+    if !address.is_empty() {
+        service::client::check_address(address).map_err(|e| format!("--{}: {e}", EXTERNAL.name))?;
+    }
+    Ok(address.to_owned())
+}
+
 /// The program as its user sees it.
 pub(crate) fn program() -> Program {
     let mut program = Program::new(
@@ -55,6 +71,7 @@ pub(crate) fn program() -> Program {
         &MAX_BUFFERED,
         &PRINT,
         &NAMES,
+        &EXTERNAL,
     ])
     .flags(reconcile::FLAGS);
     program.commands.extend(commands::all());
@@ -68,6 +85,7 @@ pub(crate) fn start(setup: &Setup) -> Result<App, StartError> {
     let mut registry = Registry::default();
     let names = flags.text(NAMES.name).split(',').map(|n| n.trim().to_owned()).filter(|n| !n.is_empty()).collect();
     let metrics = Metrics::register(&mut registry, names);
+    let external = external(flags).map_err(StartError::new)?;
     let place = Place::of(flags).map_err(|e| StartError::new(e.to_string()))?;
     let file = Some(flags.text(CONFIG.name)).filter(|f| !f.is_empty()).map(Path::new);
     let live = Live::open(file, &metrics).map_err(|e| StartError::new(format!("--config.file: {e}")))?;
@@ -96,7 +114,7 @@ pub(crate) fn start(setup: &Setup) -> Result<App, StartError> {
     let every = flags.duration(AUTO_RELOAD.name);
     tokio::spawn(replicas::follow(api.clone(), Arc::clone(&metrics), every, setup.shutdown.clone()));
     tokio::spawn(Upkeep::of(flags).run(store.clone(), setup.shutdown.clone()));
-    deliver::start(&live, &store, &metrics, &setup.shutdown, &api.wake);
+    deliver::start(&live, &store, &metrics, &setup.shutdown, &api.wake, &external);
     tokio::spawn(Arc::clone(&metrics).follow(store.clone(), live.current(), setup.shutdown.clone()));
     let received = Arc::clone(&metrics);
     let receiver = Receiver::new(flags, store, metrics, printer).router();

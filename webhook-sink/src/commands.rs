@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use service::{Arg, Command, Flag, Flags};
 
-use crate::app::CONFIG;
+use crate::app::{CONFIG, external};
 use crate::deliver::config::{Config, Kind};
 use crate::deliver::note::{Note, Templates};
 use crate::message::Message;
@@ -19,6 +19,8 @@ use crate::store::sqlite::{FILE, Sqlite, copy};
 const TEMPLATE: Flag =
     Flag::text("template", "", "Name of a template of --config.file; the built-in one if not given.");
 const FOR: Flag = Flag::text("for", "slack", "Type of target whose escaping and size limit apply.");
+const FUNCTIONS: Flag =
+    Flag::switch("functions", "Print the functions that templates have, as a table, and read nothing.");
 const COPY: Arg = Arg { name: "FILE", about: "The copy to write; must not exist.", required: true, many: false };
 
 /// All of them.
@@ -38,7 +40,7 @@ pub(crate) fn all() -> Vec<Command> {
         Command::new("render", "Print what a template makes of a notification on standard input.", |flags, _| {
             report(render(flags))
         })
-        .flags(&[TEMPLATE, FOR]),
+        .flags(&[TEMPLATE, FOR, FUNCTIONS]),
     ]
 }
 
@@ -139,6 +141,9 @@ fn backup(flags: &Flags, file: &str) -> Result<String, String> {
 }
 
 fn render(flags: &Flags) -> Result<String, String> {
+    if flags.on(FUNCTIONS.name) {
+        return Ok(crate::deliver::functions::table().trim_end().to_owned());
+    }
     let word = flags.text(FOR.name);
     let kind = Kind::of(word).ok_or_else(|| format!("--for={word}: no such type of target"))?;
     let templates = match flags.text(CONFIG.name) {
@@ -152,5 +157,5 @@ fn render(flags: &Flags) -> Result<String, String> {
     if let Some(name) = template.filter(|t| !templates.has(t)) {
         return Err(format!("--template={name}: no such template in --config.file"));
     }
-    templates.render(kind, template, &Note::of(&message, 0, false, ""), crate::deliver::limit(kind))
+    templates.render(kind, template, &Note::of(&message, 0, false, &external(flags)?), crate::deliver::limit(kind))
 }

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::{Api, Problem};
 use crate::clock::Nanos;
+use crate::store::Kind;
 use crate::store::sql::{Row, StoreError, args};
 
 /// `?limit=&before=`: the newest first, and on from a cursor.
@@ -16,6 +17,9 @@ use crate::store::sql::{Row, StoreError, args};
 pub(crate) struct Page {
     limit: Option<i64>,
     before: Option<i64>,
+    /// `alerts`, `events` or `raw`; not for what could not be read.
+    #[serde(default)]
+    kind: String,
 }
 
 impl Page {
@@ -33,14 +37,20 @@ const COLUMNS: &str = "d.id, d.received_ns, d.kind, d.source, d.query, d.remote,
 
 pub(super) async fn list(State(api): State<Api>, Query(page): Query<Page>) -> Result<Json<Value>, Problem> {
     let limit = page.limit();
+    let kind = Kind::asked(&page.kind).map_err(Problem::bad)?;
     let rows = api
         .store
-        .read(move |db| {
-            db.all(
+        .read(move |db| match kind {
+            Some(kind) => db.all(
+                &format!("SELECT {COLUMNS} WHERE d.id < ?1 AND d.kind = ?3 ORDER BY d.id DESC LIMIT ?2"),
+                args![page.before(), limit, kind.name()],
+                summary,
+            ),
+            None => db.all(
                 &format!("SELECT {COLUMNS} WHERE d.id < ?1 ORDER BY d.id DESC LIMIT ?2"),
                 args![page.before(), limit],
                 summary,
-            )
+            ),
         })
         .await?;
     let next = if rows.len() as i64 == limit { rows.last().and_then(|r| r["id"].as_i64()) } else { None };

@@ -16,7 +16,14 @@ use crate::store::Store;
 use crate::store::sql::{StoreError, args};
 
 /// Hires a worker for a new target and lets that of a removed one finish what it is sending.
-pub(super) async fn run(mut current: Current, store: Store, metrics: Arc<Metrics>, shutdown: Shutdown, wake: Wake) {
+pub(super) async fn run(
+    mut current: Current,
+    store: Store,
+    metrics: Arc<Metrics>,
+    shutdown: Shutdown,
+    wake: Wake,
+    external: Arc<str>,
+) {
     let mut working: HashMap<String, (Stop, JoinHandle<()>)> = HashMap::new();
     let mut leaving: HashMap<String, JoinHandle<()>> = HashMap::new();
     loop {
@@ -35,8 +42,9 @@ pub(super) async fn run(mut current: Current, store: Store, metrics: Arc<Metrics
                 continue;
             }
             let (stop, stopped) = Stop::new();
-            let worker =
-                Worker::new(&config, at, current.clone(), store.clone(), Arc::clone(&metrics), Arc::clone(&wake));
+            let external = Arc::clone(&external);
+            let (metrics, wake) = (Arc::clone(&metrics), Arc::clone(&wake));
+            let worker = Worker::new(&config, at, current.clone(), store.clone(), metrics, wake, external);
             let (before, shutdown) = (leaving.remove(&target.name), shutdown.clone());
             let task = tokio::spawn(async move {
                 // The one that sent to this target before has its last attempt to write down.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use minijinja::value::{Object, ObjectRepr, Rest, Value};
@@ -13,18 +14,18 @@ use super::layout::Moment;
 use crate::clock::Nanos;
 
 /// One function: how Alertmanager's templates call it, and how these do.
-pub(super) struct Function {
-    pub(super) name: &'static str,
+struct Function {
+    name: &'static str,
     /// In Go's syntax; empty where it is this sink's own.
-    pub(super) there: &'static str,
-    pub(super) here: &'static str,
+    there: &'static str,
+    here: &'static str,
     /// What the second gives; empty where that depends on the time of day.
-    pub(super) gives: &'static str,
+    gives: &'static str,
     add: fn(&mut Environment<'static>, &'static str, Kind),
 }
 
 /// All of Alertmanager 0.33's and one more, alphabetically.
-pub(super) const FUNCTIONS: &[Function] = &[
+const FUNCTIONS: &[Function] = &[
     Function {
         name: "append",
         there: "append (list 1 2) 3",
@@ -214,6 +215,17 @@ pub(super) fn add(env: &mut Environment<'static>, kind: Kind) {
     }
 }
 
+/// All of them as a table in Markdown.
+pub(crate) fn table() -> String {
+    let cell = |text: &str| if text.is_empty() { String::new() } else { format!("`{}`", text.replace('|', "\\|")) };
+    let mut table = String::from("| function | Alertmanager's template | here | gives |\n|---|---|---|---|\n");
+    for f in FUNCTIONS {
+        // A `String` takes all.
+        let _ = writeln!(table, "| `{}` | {} | {} | {} |", f.name, cell(f.there), cell(f.here), cell(f.gives));
+    }
+    table
+}
+
 /// A span of time; as a text it is written as Go does, to the second.
 #[derive(Debug)]
 struct Elapsed(f64);
@@ -365,7 +377,6 @@ fn bold(kind: Kind, text: &str) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fmt::Write as _;
 
     fn render(template: &str) -> Result<String, Error> {
         let mut env = Environment::new();
@@ -389,11 +400,7 @@ mod tests {
     /// `BONGSU_BLESS=1` writes the rows anew.
     #[test]
     fn the_page_has_a_row_for_each() {
-        let cell = |text: &str| if text.is_empty() { String::new() } else { format!("`{}`", text.replace('|', "\\|")) };
-        let mut table = String::from("| function | Alertmanager's template | here | gives |\n|---|---|---|---|\n");
-        for f in FUNCTIONS {
-            let _ = writeln!(table, "| `{}` | {} | {} | {} |", f.name, cell(f.there), cell(f.here), cell(f.gives));
-        }
+        let table = table();
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/webhook-sink.md");
         let page = std::fs::read_to_string(path).expect("the page");
         let (begin, end) = ("<!-- functions -->\n", "<!-- end of functions -->\n");

@@ -8,7 +8,7 @@ pub(crate) mod config;
 mod crew;
 mod email;
 mod escape;
-mod functions;
+pub(crate) mod functions;
 mod layout;
 pub(crate) mod live;
 pub(crate) mod note;
@@ -30,8 +30,22 @@ use live::Live;
 pub(crate) use provider::{Outcome, limit};
 
 /// Starts the workers, and the watch over what must keep coming.
-pub(crate) fn start(live: &Live, store: &Store, metrics: &Arc<Metrics>, shutdown: &Shutdown, wake: &Wake) {
+pub(crate) fn start(
+    live: &Live,
+    store: &Store,
+    metrics: &Arc<Metrics>,
+    shutdown: &Shutdown,
+    wake: &Wake,
+    external: &str,
+) {
     let metrics = Arc::clone(metrics);
-    tokio::spawn(crew::run(live.current(), store.clone(), metrics, shutdown.clone(), Arc::clone(wake)));
+    tokio::spawn(crew::run(
+        live.current(),
+        store.clone(),
+        metrics,
+        shutdown.clone(),
+        Arc::clone(wake),
+        external.into(),
+    ));
     tokio::spawn(watchdog::watch(live.current(), store.clone(), shutdown.clone()));
 }

@@ -32,7 +32,7 @@ pub(crate) struct Note {
     pub(crate) delivery: i64,
     /// The first attempt's outcome is unknown, so this may be its repetition.
     pub(crate) again: bool,
-    /// This sink's page, where it knows its own address.
+    /// This sink's page of the alert, or of the delivery of several; empty where it does not know its own address.
     pub(crate) page: String,
 }
 
@@ -49,10 +49,14 @@ pub(crate) struct Line {
     pub(crate) lasted: String,
     pub(crate) fingerprint: String,
     pub(crate) generator_url: String,
+    /// Its history on this sink's page.
+    pub(crate) page: String,
 }
 
 impl Note {
-    pub(crate) fn of(message: &Message<'_>, delivery: i64, again: bool, page: &str) -> Self {
+    /// `external` is this sink's own address, or empty.
+    pub(crate) fn of(message: &Message<'_>, delivery: i64, again: bool, external: &str) -> Self {
+        let link = |path: &str| if external.is_empty() { String::new() } else { format!("{external}{path}") };
         let map = |pairs: &crate::message::Pairs<'_>| -> BTreeMap<String, String> {
             pairs.iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect()
         };
@@ -71,6 +75,7 @@ impl Note {
                     starts_at: a.starts().rfc3339_seconds(),
                     ends_at: a.ends().map(Nanos::rfc3339_seconds).unwrap_or_default(),
                     lasted: a.ends().map(|e| span(a.starts().until(e).as_secs())).unwrap_or_default(),
+                    page: link(&format!("/alert/{}", a.fingerprint())),
                     fingerprint: a.fingerprint(),
                     generator_url: a.generator_url.0.to_string(),
                     labels,
@@ -87,6 +92,10 @@ impl Note {
             let labels: Vec<&str> = group_labels.values().map(String::as_str).collect();
             if labels.is_empty() { message.receiver_name() } else { labels.join(" ") }
         });
+        let page = match alerts.as_slice() {
+            [one] => one.page.clone(),
+            _ => link(&format!("/delivery/{delivery}")),
+        };
         let worst = message.alerts.iter().map(|a| crate::index::severity(&a.labels)).max().unwrap_or(1);
         Self {
             status: if message.status == Status::Firing { "firing" } else { "resolved" },
@@ -104,7 +113,7 @@ impl Note {
             group_key: message.group_key.0.to_string(),
             delivery,
             again,
-            page: page.to_owned(),
+            page,
         }
     }
 

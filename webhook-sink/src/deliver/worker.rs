@@ -27,6 +27,8 @@ pub(super) struct Worker {
     store: Store,
     metrics: Arc<Metrics>,
     wake: Wake,
+    /// This sink's own address, for links; or empty.
+    external: Arc<str>,
     sender: Sender,
     /// Messages that may be sent at once now, and when that was reckoned.
     bucket: (f64, Instant),
@@ -41,10 +43,11 @@ impl Worker {
         store: Store,
         metrics: Arc<Metrics>,
         wake: Wake,
+        external: Arc<str>,
     ) -> Self {
         let sender = Sender::new(&config.targets[at]);
         let config = Arc::clone(config);
-        Self { current, config, at, store, metrics, wake, sender, bucket: (BURST, Instant::now()) }
+        Self { current, config, at, store, metrics, wake, external, sender, bucket: (BURST, Instant::now()) }
     }
 
     /// Works until the sink stops or its target is no more.
@@ -180,7 +183,7 @@ impl Worker {
             .await?;
         let Some(body) = body else { return Ok(Outcome::Never { text: "the delivery is not kept any more".into() }) };
         let note = match Message::parse(&body) {
-            Ok(message) => Note::of(&message, job.delivery, job.again, ""),
+            Ok(message) => Note::of(&message, job.delivery, job.again, &self.external),
             Err(e) => return Ok(Outcome::Never { text: e.to_string() }),
         };
         Ok(self.sender.send(&self.config, self.target(), &note, thread.as_deref()).await)

@@ -45,6 +45,15 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    /// The kind of a query, or any when there is none; an error says what is known.
+    pub(crate) fn asked(name: &str) -> Result<Option<Self>, String> {
+        let known = [Self::Alerts, Self::Events, Self::Raw].into_iter().find(|k| k.name() == name);
+        if known.is_none() && !name.is_empty() {
+            return Err(format!("kind: {name} is none of alerts, events, raw"));
+        }
+        Ok(known)
+    }
+
     pub(crate) fn name(self) -> &'static str {
         match self {
             Kind::Alerts => "alerts",

@@ -79,4 +79,8 @@ CREATE INDEX events_by_delivery ON events (last_delivery);
 -- Who shares this database, and a number for the configuration that each goes by.
 CREATE TABLE replicas (name TEXT PRIMARY KEY, seen_ns BIGINT NOT NULL, config BIGINT NOT NULL, version TEXT NOT NULL);
 ",
+    "
+-- One kind of delivery must be found among any number of another.
+CREATE INDEX deliveries_by_kind ON deliveries (kind, id);
+",
 ];

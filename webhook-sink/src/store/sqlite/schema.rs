@@ -74,4 +74,8 @@ CREATE INDEX events_by_delivery ON events (last_delivery);
 -- Words in parts, see `index::search`; nothing but which episodes they stand in.
 DROP TABLE search;
 CREATE VIRTUAL TABLE search USING fts5 (words, content='', contentless_delete=1, detail=none, tokenize='unicode61');
+",
+"
+-- One kind of delivery must be found among any number of another.
+CREATE INDEX deliveries_by_kind ON deliveries (kind, id);
 "];
