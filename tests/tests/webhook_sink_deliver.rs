@@ -354,6 +354,31 @@ fn a_command_gets_the_note_on_its_standard_input() {
 }
 
 #[test]
+fn a_template_that_fails_sends_the_built_in_words_and_a_mistyped_one_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let provider = Provider::start(|_, _| (200, "", "ok".into()));
+    let config = |template: &str| {
+        let url = provider.url("/");
+        format!(
+            "targets: [{{name: t, type: slack, url: '{url}', rate: 100, template: x}}]\nroutes: [{{targets: [t]}}]\ntemplates: {{x: '{template}'}}\n"
+        )
+    };
+    // Good for groups of two alerts and more.
+    let sink = sink(dir.path(), &config("{{ alerts[1].labels.instance }} is the second"));
+    send(&sink, &message("one", "firing", &["a"]));
+    let text = provider.wait_for(1)[0].body.to_string();
+    assert!(text.contains("(template x: ") && !text.contains("is the second"), "{text}");
+    send(&sink, &message("two", "firing", &["a", "b"]));
+    let text = provider.wait_for(2)[1].body.to_string();
+    assert!(text.contains("b is the second") && !text.contains("(template x: "), "{text}");
+    std::fs::write(dir.path().join("bad.yml"), config("{{ title|toUper }}")).unwrap();
+    let bad = format!("--config.file={}", dir.path().join("bad.yml").display());
+    let refused = tests::refused("webhook-sink", &[bad.as_str(), "--config.check"]);
+    let text = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && text.contains("template x") && text.contains("toUper"), "{text}");
+}
+
+#[test]
 fn a_bad_configuration_ends_the_start_with_one_line() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("sink.yml");

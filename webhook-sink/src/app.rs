@@ -91,6 +91,11 @@ pub(crate) fn start(setup: &Setup) -> Result<App, StartError> {
     let live = Live::open(file, &metrics).map_err(|e| StartError::new(format!("--config.file: {e}")))?;
     if flags.on(CHECK.name) {
         let config = live.get();
+        for target in &config.targets {
+            for what in target.missing() {
+                tracing::warn!(target_name = target.name, "cannot read {what}");
+            }
+        }
         tracing::info!(targets = config.targets.len(), routes = config.routes.len(), "the configuration is good");
         std::process::exit(0);
     }

@@ -194,17 +194,39 @@ impl Target {
                 need(self.token_file.is_some(), "token_file")?;
                 need(self.channel.is_some(), "channel")?;
             }
-            Kind::Email => need(self.mail.as_ref().is_some_and(|m| !m.to.is_empty()), "mail with server, from and to")?,
+            Kind::Email => {
+                let mail = self.mail.as_ref().filter(|m| !m.to.is_empty());
+                super::email::check(mail.ok_or("needs mail with server, from and to")?)?;
+            }
             Kind::Command => need(!self.command.is_empty(), "command")?,
             _ => need(self.url.is_some() || self.url_file.is_some(), "url or url_file")?,
         }
         if let Some(name) = &self.template {
             need(templates.has(name), &format!("templates.{name}"))?;
         }
+        if self.timeout.is_zero() {
+            return Err("timeout must be above 0s".into());
+        }
         if self.rate.is_some_and(|r| !(r.is_finite() && r > 0.0)) {
             return Err("rate must be above 0".into());
         }
         Ok(())
+    }
+
+    /// Files that it needs and that cannot be read now. They may come later, as secrets do.
+    pub(crate) fn missing(&self) -> Vec<String> {
+        let mail = self.mail.as_ref().and_then(|m| m.password_file.as_deref());
+        let files = [
+            ("url_file", self.url_file.as_deref()),
+            ("token_file", self.token_file.as_deref()),
+            ("ca_file", self.ca_file.as_deref()),
+            ("mail.password_file", mail),
+        ];
+        let unread = |(name, file): (&str, Option<&Path>)| {
+            let error = std::fs::File::open(file?).err()?;
+            Some(format!("{name} {}: {error}", file?.display()))
+        };
+        files.into_iter().filter_map(unread).collect()
     }
 
     /// The address to post to.
@@ -284,6 +306,10 @@ mod tests {
             ("routes: [{matchers: ['a=b'], targets: [x]}]", "no target is called x"),
             ("routes: [{matchers: ['a=~\"(\"'], targets: [x]}]", "bad regular expression"),
             ("templates: {t: '{{ oops'}", "template t"),
+            ("templates: {t: '{{ title|toUper }}'}", "toUper"),
+            ("targets: [{name: a, type: email, mail: {server: smtp, from: a@b.c, to: [d@e.f]}}]", "expected host:port"),
+            ("targets: [{name: a, type: email, mail: {server: 'smtp:25', from: a, to: [d@e.f]}}]", "mail address a"),
+            ("targets: [{name: a, type: http, url: http://x, timeout: 0s}]", "timeout must be above"),
         ] {
             let error = Config::parse(text).expect_err(text);
             assert!(error.contains(wanted), "{text}: {error}");

@@ -64,9 +64,27 @@ async fn attempt(
     }
 }
 
+/// What of the settings can be checked before the first mail.
+pub(super) fn check(mail: &Mail) -> Result<(), String> {
+    endpoint(mail)?;
+    for text in std::iter::once(&mail.from).chain(&mail.to) {
+        mailbox(text)?;
+    }
+    Ok(())
+}
+
+fn endpoint(mail: &Mail) -> Result<(&str, u16), String> {
+    let split = mail.server.rsplit_once(':').filter(|(host, _)| !host.is_empty());
+    let parsed = split.and_then(|(host, port)| Some((host, port.parse().ok()?)));
+    parsed.ok_or_else(|| format!("mail.server {}: expected host:port", mail.server))
+}
+
+fn mailbox(text: &str) -> Result<Mailbox, String> {
+    text.parse().map_err(|e| format!("mail address {text}: {e}"))
+}
+
 fn compose(mail: &Mail, note: &Note, text: &str) -> Result<Message, String> {
-    let address = |text: &str| text.parse::<Mailbox>().map_err(|e| format!("mail address {text}: {e}"));
-    let from = address(&mail.from)?;
+    let from = mailbox(&mail.from)?;
     let domain = from.email.domain().to_owned();
     let thread = format!("<{}@{domain}>", key(note));
     // lettre encodes what is not ASCII; a line break would end the header, so there is none.
@@ -79,14 +97,13 @@ fn compose(mail: &Mail, note: &Note, text: &str) -> Result<Message, String> {
         .references(thread)
         .header(AutoSubmitted);
     for to in &mail.to {
-        builder = builder.to(address(to)?);
+        builder = builder.to(mailbox(to)?);
     }
     builder.header(ContentType::TEXT_PLAIN).body(text.to_owned()).map_err(|e| e.to_string())
 }
 
 fn transport(target: &Target, mail: &Mail) -> Result<AsyncSmtpTransport<Tokio1Executor>, String> {
-    let (host, port) = mail.server.rsplit_once(':').ok_or_else(|| format!("mail.server {}: no port", mail.server))?;
-    let port: u16 = port.parse().map_err(|_| format!("mail.server {}: no port", mail.server))?;
+    let (host, port) = endpoint(mail)?;
     let tls = |host: &str| -> Result<TlsParameters, String> {
         let mut parameters = TlsParameters::builder(host.to_owned());
         if let Some(file) = &target.ca_file {

@@ -5,7 +5,7 @@ use std::fmt;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use minijinja::value::{Object, ObjectRepr, Rest, Value};
+use minijinja::value::{ArgType, Object, ObjectRepr, Rest, Value};
 use minijinja::{Environment, Error, ErrorKind};
 
 use super::config::Kind;
@@ -50,7 +50,9 @@ const FUNCTIONS: &[Function] = &[
         here: "'2026-11-22T21:58:39Z'|date('Jan _2 15:04')",
         gives: "Nov 22 21:58",
         add: |env, name, _| {
-            env.add_filter(name, |at: Value, layout: String| Moment::of(&at).map(|m| m.format(&layout)));
+            env.add_filter(name, |at: Value, layout: String| {
+                Ok::<_, Error>(Moment::of(&at)?.map(|m| m.format(&layout)).unwrap_or_default())
+            });
         },
     },
     Function {
@@ -65,7 +67,9 @@ const FUNCTIONS: &[Function] = &[
         there: "humanizeDuration 3725.5",
         here: "3725.5|humanizeDuration",
         gives: "1h 2m 5s",
-        add: |env, name, _| env.add_filter(name, |v: Value| seconds(&v).map(humanize)),
+        add: |env, name, _| {
+            env.add_filter(name, |v: Value| Ok::<_, Error>(seconds(&v)?.map(humanize).unwrap_or_default()));
+        },
     },
     Function {
         name: "join",
@@ -92,7 +96,7 @@ const FUNCTIONS: &[Function] = &[
         here: "'yes' if 'db1'|match('^db')",
         gives: "yes",
         add: |env, name, _| {
-            env.add_filter(name, |s: String, pattern: String| Ok::<_, Error>(regex(&pattern)?.is_match(&s)));
+            env.add_filter(name, |Text(s): Text, pattern: String| Ok::<_, Error>(regex(&pattern)?.is_match(&s)));
         },
     },
     Function {
@@ -108,7 +112,7 @@ const FUNCTIONS: &[Function] = &[
         here: "'a1'|reReplaceAll('([a-z])([0-9])', '$2$1')",
         gives: "1a",
         add: |env, name, _| {
-            env.add_filter(name, |s: String, pattern: String, with: String| {
+            env.add_filter(name, |Text(s): Text, pattern: String, with: String| {
                 Ok::<_, Error>(regex(&pattern)?.replace_all(&s, with.as_str()).into_owned())
             });
         },
@@ -119,14 +123,14 @@ const FUNCTIONS: &[Function] = &[
         here: "'x'|safeHtml",
         gives: "x",
         // Alertmanager marks a text as safe so; here nothing that an alert says becomes markup.
-        add: |env, name, _| env.add_filter(name, |s: String| s),
+        add: |env, name, _| env.add_filter(name, |Text(s): Text| s),
     },
     Function {
         name: "safeUrl",
         there: r#"safeUrl "http://x""#,
         here: "'http://x'|safeUrl",
         gives: "http://x",
-        add: |env, name, _| env.add_filter(name, |s: String| s),
+        add: |env, name, _| env.add_filter(name, |Text(s): Text| s),
     },
     Function {
         name: "since",
@@ -135,8 +139,10 @@ const FUNCTIONS: &[Function] = &[
         gives: "",
         add: |env, name, _| {
             env.add_filter(name, |at: Value| {
-                let passed = Nanos::now().0.saturating_sub(Moment::of(&at)?.at.0);
-                Ok::<_, Error>(Value::from_object(Elapsed(passed as f64 / 1e9)))
+                moment(&at, |m| {
+                    let passed = Nanos::now().0.saturating_sub(m.at.0);
+                    Ok(Value::from_object(Elapsed(passed as f64 / 1e9)))
+                })
             });
         },
     },
@@ -156,7 +162,7 @@ const FUNCTIONS: &[Function] = &[
         there: r#"title "ab cD""#,
         here: "'ab cD'|title",
         gives: "Ab Cd",
-        add: |env, name, _| env.add_filter(name, |s: String| title(&s)),
+        add: |env, name, _| env.add_filter(name, |Text(s): Text| title(&s)),
     },
     Function {
         name: "toJson",
@@ -171,7 +177,7 @@ const FUNCTIONS: &[Function] = &[
         here: "'AB'|toLower",
         gives: "ab",
         add: |env, name, _| {
-            env.add_filter(name, |s: String| s.chars().map(|c| one(c, c.to_lowercase())).collect::<String>());
+            env.add_filter(name, |Text(s): Text| s.chars().map(|c| one(c, c.to_lowercase())).collect::<String>());
         },
     },
     Function {
@@ -180,7 +186,7 @@ const FUNCTIONS: &[Function] = &[
         here: "'ab'|toUpper",
         gives: "AB",
         add: |env, name, _| {
-            env.add_filter(name, |s: String| s.chars().map(|c| one(c, c.to_uppercase())).collect::<String>());
+            env.add_filter(name, |Text(s): Text| s.chars().map(|c| one(c, c.to_uppercase())).collect::<String>());
         },
     },
     Function {
@@ -188,7 +194,7 @@ const FUNCTIONS: &[Function] = &[
         there: r#"trimSpace " x ""#,
         here: "' x '|trimSpace",
         gives: "x",
-        add: |env, name, _| env.add_filter(name, |s: String| s.trim().to_owned()),
+        add: |env, name, _| env.add_filter(name, |Text(s): Text| s.trim().to_owned()),
     },
     Function {
         name: "tz",
@@ -196,7 +202,7 @@ const FUNCTIONS: &[Function] = &[
         here: "'2026-11-22T21:58:39Z'|tz('Asia/Seoul')|date('15:04 MST')",
         gives: "06:58 KST",
         add: |env, name, _| {
-            env.add_filter(name, |at: Value, zone: String| Moment::of(&at)?.in_zone(&zone).map(Value::from_object));
+            env.add_filter(name, |at: Value, zone: String| moment(&at, |m| m.in_zone(&zone).map(Value::from_object)));
         },
     },
     Function {
@@ -204,7 +210,7 @@ const FUNCTIONS: &[Function] = &[
         there: r#"urlUnescape "a%20b+c%26""#,
         here: "'a%20b+c%26'|urlUnescape",
         gives: "a b c&",
-        add: |env, name, _| env.add_filter(name, |s: String| unescape(&s)),
+        add: |env, name, _| env.add_filter(name, |Text(s): Text| unescape(&s)),
     },
 ];
 
@@ -245,11 +251,32 @@ impl Object for Elapsed {
     }
 }
 
-fn seconds(value: &Value) -> Result<f64, Error> {
+/// What is done with a time; nothing becomes of none, such as the end of what still fires.
+fn moment(value: &Value, with: impl FnOnce(&Moment) -> Result<Value, Error>) -> Result<Value, Error> {
+    Moment::of(value)?.map_or_else(|| Ok(Value::from("")), |m| with(&m))
+}
+
+/// A text. What is not there is none: a label that an alert does not have must not cost the whole message.
+struct Text(String);
+
+impl<'a> ArgType<'a> for Text {
+    type Output = Self;
+
+    fn from_value(value: Option<&'a Value>) -> Result<Self, Error> {
+        let there = value.filter(|v| !v.is_undefined() && !v.is_none());
+        Ok(Self(there.map(Value::to_string).unwrap_or_default()))
+    }
+}
+
+fn seconds(value: &Value) -> Result<Option<f64>, Error> {
+    if value.is_undefined() || value.is_none() || value.as_str() == Some("") {
+        return Ok(None);
+    }
     let known = value.downcast_object_ref::<Elapsed>().map(|e| e.0);
     let known = known.or_else(|| f64::try_from(value.clone()).ok());
     let known = known.or_else(|| value.as_str().and_then(|s| s.trim().parse().ok()));
-    known.ok_or_else(|| Error::new(ErrorKind::InvalidOperation, format!("{value} is not a number of seconds")))
+    let wrong = || Error::new(ErrorKind::InvalidOperation, format!("{value} is not a number of seconds"));
+    known.map(Some).ok_or_else(wrong)
 }
 
 /// As Prometheus and Alertmanager write a number of seconds.
@@ -433,6 +460,21 @@ mod tests {
             title("foo.bar a:b ab/cd 디스크 full a’b node_exporter ÉCOLE 1st x1y o'neil x-y_z 3d"),
             "Foo.bar A:b Ab/Cd 디스크 Full A’b Node_exporter École 1St X1y O'neil X-Y_z 3D"
         );
+    }
+
+    #[test]
+    fn what_is_not_there_is_empty() {
+        for template in [
+            "{{ a.labels|toUpper }}",
+            "{{ nothing|title }}",
+            "{{ ''|date('15:04') }}",
+            "{{ nothing|tz('Asia/Seoul')|date('15:04') }}",
+            "{{ nothing|since|humanizeDuration }}",
+            "{{ nothing|reReplaceAll('a', 'b')|trimSpace|urlUnescape }}",
+            "{{ 'x' if nothing|match('.') }}",
+        ] {
+            assert_eq!(render(template).expect(template), "", "{template}");
+        }
     }
 
     #[test]

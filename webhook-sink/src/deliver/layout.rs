@@ -25,13 +25,17 @@ impl Moment {
         Self { at, offset: 0, zone: "UTC".into() }
     }
 
-    /// From what a template has: such a point, or its text.
-    pub(super) fn of(value: &Value) -> Result<Self, Error> {
+    /// From what a template has: such a point, or its text; `None` where there is nothing.
+    pub(super) fn of(value: &Value) -> Result<Option<Self>, Error> {
         if let Some(moment) = value.downcast_object_ref::<Self>() {
-            return Ok(moment.clone());
+            return Ok(Some(moment.clone()));
+        }
+        if value.is_undefined() || value.is_none() || value.as_str() == Some("") {
+            return Ok(None);
         }
         let read = value.as_str().and_then(Nanos::parse);
-        read.map(Self::utc).ok_or_else(|| Error::new(ErrorKind::InvalidOperation, format!("{value} is not a time")))
+        read.map(|at| Some(Self::utc(at)))
+            .ok_or_else(|| Error::new(ErrorKind::InvalidOperation, format!("{value} is not a time")))
     }
 
     /// The same point on the clocks of a zone such as `Asia/Seoul`.

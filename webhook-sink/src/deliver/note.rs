@@ -157,7 +157,43 @@ impl Templates {
         for (name, source) in &this.sources {
             env.add_template(name, source).map_err(|e| format!("template {name}: {e}"))?;
         }
+        for name in this.sources.keys() {
+            this.try_out(name)?;
+        }
         Ok(this)
+    }
+
+    /// A name that is mistyped shows only when it is used, so the template is used: on a group of one alert, of many, and
+    /// on one that is over. Whatever else goes wrong may be the sample's fault, and is only told.
+    fn try_out(&self, name: &str) -> Result<(), String> {
+        use minijinja::ErrorKind::{UnknownFilter, UnknownFunction, UnknownMethod, UnknownTest};
+        for (status, alerts) in [("firing", 1), ("firing", 30), ("resolved", 2)] {
+            let alert = format!(
+                r#"{{"status":"{status}","labels":{{"alertname":"Sample","severity":"warning","instance":"db1:9100","job":"node"}},
+                "annotations":{{"summary":"a sample","description":"a sample","runbook_url":"https://runbooks.example/"}},
+                "startsAt":"2026-11-22T13:09:50Z","endsAt":"{}","generatorURL":"http://prometheus.example/graph"}}"#,
+                if status == "firing" { "0001-01-01T00:00:00Z" } else { "2026-11-22T14:09:50Z" }
+            );
+            let body = format!(
+                r#"{{"receiver":"sample","status":"{status}","groupKey":"{{}}:{{}}","externalURL":"http://alertmanager.example",
+                "groupLabels":{{"alertname":"Sample"}},"commonLabels":{{"alertname":"Sample","severity":"warning"}},
+                "commonAnnotations":{{"summary":"a sample"}},"alerts":[{}]}}"#,
+                vec![alert; alerts].join(",")
+            );
+            let message = Message::parse(body.as_bytes()).map_err(|e| format!("template {name}: {e}"))?;
+            let note = Note::of(&message, 1, false, "https://sink.example");
+            match self.fill(Kind::Http, Some(name), &note, usize::MAX) {
+                Err(e) if matches!(e.kind(), UnknownFilter | UnknownFunction | UnknownMethod | UnknownTest) => {
+                    return Err(format!("template {name}: {e}"));
+                }
+                Err(e) => {
+                    tracing::warn!(template = name, error = %e, "cannot put a sample into words; such messages go out in the built-in words");
+                    break;
+                }
+                Ok(_) => {}
+            }
+        }
+        Ok(())
     }
 
     pub(crate) fn has(&self, name: &str) -> bool {
@@ -172,11 +208,34 @@ impl Templates {
         note: &Note,
         limit: usize,
     ) -> Result<String, String> {
+        self.fill(kind, template, note, limit).map_err(|e| format!("template {}: {e}", template.unwrap_or(OWN)))
+    }
+
+    /// The same where a template that fails must not keep the message back: then it goes out in the built-in words, and
+    /// says why.
+    pub(super) fn render_anyway(
+        &self,
+        kind: Kind,
+        template: Option<&str>,
+        note: &Note,
+        limit: usize,
+    ) -> Result<String, String> {
+        self.render(kind, template, note, limit).or_else(|e| {
+            tracing::error!(error = e, delivery = note.delivery, "sent in the built-in words");
+            let why: String = e.chars().filter(|c| !c.is_control()).take(200).collect();
+            let mut escaped = String::new();
+            escape::value(kind, &why, &mut escaped);
+            let room = limit.saturating_sub(escape::size(kind, &escaped) + 4);
+            Ok(format!("{}\n({escaped})", self.render(kind, None, note, room)?))
+        })
+    }
+
+    fn fill(&self, kind: Kind, template: Option<&str>, note: &Note, limit: usize) -> Result<String, minijinja::Error> {
         let mut env = environment(kind);
-        let name = template.unwrap_or("(built in)");
+        let name = template.unwrap_or(OWN);
         let source = template.and_then(|t| self.sources.get(t)).map_or(BUILT_IN, String::as_str);
-        env.add_template(name, source).map_err(|e| format!("template {name}: {e}"))?;
-        let template = env.get_template(name).map_err(|e| e.to_string())?;
+        env.add_template(name, source)?;
+        let template = env.get_template(name)?;
         let mut head = note.clone();
         let alerts = std::mem::take(&mut head.alerts);
         let head = Value::from(Serde(head));
@@ -185,7 +244,7 @@ impl Templates {
         loop {
             let more = total - shown;
             let context = minijinja::context! { more, alerts => Value::from(Serde(&alerts[..shown])), ..head.clone() };
-            let text = template.render(context).map_err(|e| format!("template {name}: {e}"))?;
+            let text = template.render(context)?;
             let text = text.trim().to_owned();
             if escape::size(kind, &text) <= limit || shown == 0 {
                 return Ok(escape::cut(kind, &text, limit));
@@ -233,6 +292,9 @@ pub(super) fn span(seconds: u64) -> String {
 const SUMMARY: usize = 500;
 /// Alerts put into words at most; the rest is a count.
 const SHOWN: usize = 20;
+
+/// The name of our own template.
+const OWN: &str = "(built in)";
 
 /// One line an alert, in every provider's own marks.
 const BUILT_IN: &str = "\
@@ -298,12 +360,20 @@ mod tests {
     }
 
     #[test]
-    fn a_template_that_never_ends_is_stopped() {
-        let sources = BTreeMap::from([(
-            "t".to_owned(),
-            "{% for a in range(100000) %}{% for b in range(100000) %}x{% endfor %}{% endfor %}".to_owned(),
-        )]);
+    fn a_template_that_fails_keeps_no_message_back() {
+        let sources = BTreeMap::from([
+            (
+                "endless".to_owned(),
+                "{% for a in range(9999) %}{% for b in range(9999) %}x{% endfor %}{% endfor %}".to_owned(),
+            ),
+            ("second".to_owned(), "{{ alerts[1].labels.instance }}".to_owned()),
+        ]);
         let templates = Templates::compile(&sources).expect("compiles");
-        assert!(templates.render(Kind::Http, Some("t"), &note(1), 4096).is_err());
+        for name in ["endless", "second"] {
+            assert!(templates.render(Kind::Slack, Some(name), &note(1), 4096).is_err(), "{name}");
+            let text = templates.render_anyway(Kind::Slack, Some(name), &note(1), 300).expect("words");
+            assert!(text.contains("디스크") && text.contains(&format!("(template {name}: ")), "{text}");
+            assert!(text.chars().count() <= 300, "{text}");
+        }
     }
 }

@@ -34,7 +34,7 @@ impl Sender {
     pub(super) async fn send(&self, config: &Config, target: &Target, note: &Note, thread: Option<&str>) -> Outcome {
         let never = |text: String| Outcome::Never { text };
         let limit = provider::limit(target.kind);
-        let text = match config.templates.render(target.kind, target.template.as_deref(), note, limit) {
+        let text = match config.templates.render_anyway(target.kind, target.template.as_deref(), note, limit) {
             Ok(text) => text,
             Err(e) => return never(e),
         };
