@@ -84,7 +84,7 @@ check_fault() {
   alertmanager-down) witness=alertmanager ;;
   sink-down) witness=webhook-sink ;;
   esac
-  running $witness || not_here "$witness, which shows this fault, does not run: not done" "이 장애를 보여 주는 $witness 이(가) 돌고 있지 않아 하지 않습니다"
+  running $witness || not_here "$witness, which shows this fault, does not run: not done" "이 장애를 보여 줄 $witness 서비스가 돌고 있지 않아 하지 않습니다"
   case $fault in
   cpu)
     # Where somebody else keeps the CPUs busy, the alert would neither begin nor end with the fault.

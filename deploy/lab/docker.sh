@@ -73,7 +73,7 @@ up)
     for name in PROMETHEUS ALERTMANAGER WEBHOOK NODE CADVISOR MYSQL_EXPORTER NGINX_EXPORTER LOG CUSTOM SITE GRAFANA; do
       number=BONGSU_${name}_PORT
       taken=$(listener "${!number}")
-      [ -z "$taken" ] || die "port ${!number} ($number) is taken by $taken: end it (./lab down if it is the lab without Docker), or set BONGSU_PORT_OFFSET" "포트 ${!number} ($number)을(를) $taken 이(가) 쓰고 있습니다: 끝내거나 (Docker 없는 실습실이면 ./lab down) BONGSU_PORT_OFFSET을 쓰세요"
+      [ -z "$taken" ] || die "port ${!number} ($number) is taken by $taken: end it (./lab down if it is the lab without Docker), or set BONGSU_PORT_OFFSET" "포트 ${!number} ($number): 이미 $taken 에서 사용 중입니다. 그것을 끝내거나 (Docker 없는 실습실이면 ./lab down) BONGSU_PORT_OFFSET을 쓰세요"
     done
   fi
   case "${profiles[*]}" in *demo*) export BONGSU_SITE=wordpress ;; esac

@@ -19,7 +19,7 @@ check_room() {
 }
 
 lab_doctor() {
-  local problems=0 service taken have need tool package memory disk
+  local problems=0 before service taken have need tool package memory disk
   good() { printf '  ok    '; say "$@"; }
   bad() { printf '  FIX   '; say "$@"; problems=$((problems + 1)); }
 
@@ -54,23 +54,21 @@ lab_doctor() {
   if ! command -v ss >/dev/null; then
     bad "ss is missing, so ports cannot be looked at: apt-get install iproute2" "ss가 없어 포트를 볼 수 없습니다: apt-get install iproute2"
   else
-    for service in mysql nginx stub-status "${our_services[@]}" alertmanager prometheus; do
-      taken=$(listener "${port[$service]}")
-      if [ -z "$taken" ]; then continue; fi
-      if running "$service" || { [ "$service" = stub-status ] && running nginx; }; then continue; fi
-      bad "port ${port[$service]} ($service) is taken by $taken: end it, or BONGSU_PORT_OFFSET=10000 ./lab up" "포트 ${port[$service]} ($service)을(를) $taken 이(가) 쓰고 있습니다: 끝내거나 BONGSU_PORT_OFFSET=10000 ./lab up"
-    done
-    [ $problems -gt 0 ] || good "all free or the lab's own" "모두 비었거나 실습실이 쓰는 중"
+    before=$problems
+    while read -r service taken; do
+      bad "port ${port[$service]} ($service) is taken by $taken: end it, or BONGSU_PORT_OFFSET=10000 ./lab up" "포트 ${port[$service]} ($service): 이미 $taken 에서 사용 중입니다. 그것을 끝내거나 BONGSU_PORT_OFFSET=10000 ./lab up"
+    done < <(taken_ports)
+    [ $problems -gt "$before" ] || good "all free or the lab's own" "모두 비었거나 실습실이 쓰는 중"
   fi
 
-  if [ -e "$lab_dir/.bongsu-lab" ]; then
+  if compgen -G "$lab_dir/run/*.pid" >/dev/null; then
     say "Services" "서비스"
     for service in "${all_services[@]}"; do
       [ -e "$lab_dir/run/$service.pid" ] || continue
       if running "$service"; then
         if ready "$service" >/dev/null 2>&1; then good "$service answers" "$service 응답함"; else bad "$service runs but does not answer: ./lab logs $service" "$service 응답 없음: ./lab logs $service"; fi
       else
-        bad "$service has died: ./lab logs $service, then ./lab start $service" "$service 이(가) 죽었습니다: ./lab logs $service, 그다음 ./lab start $service"
+        bad "$service has died: ./lab logs $service, then ./lab start $service" "$service 서비스가 죽었습니다: ./lab logs $service, 그다음 ./lab start $service"
       fi
     done
   fi

@@ -71,3 +71,14 @@ answers() { curl -fsS -o /dev/null --max-time 2 "$1"; }
 listener() {
   ss -Hltnp "sport = :$1" 2>/dev/null | sed -n 's/.*users:(("\([^"]*\)",pid=\([0-9]*\).*/\1 (pid \2)/p; t; s/.*/another program/p' | head -n 1
 }
+
+# Ports of the lab that somebody else has: a line "SERVICE WHO" each
+taken_ports() {
+  local service who
+  for service in mysql nginx stub-status "${our_services[@]}" alertmanager prometheus; do
+    skipped "$service" && continue
+    if running "$service" || { [ "$service" = stub-status ] && running nginx; }; then continue; fi
+    who=$(listener "${port[$service]}")
+    [ -z "$who" ] || printf '%s %s\n' "$service" "$who"
+  done
+}

@@ -48,12 +48,12 @@ start_service() { # SERVICE
   if [ -n "${port[$service]:-}" ]; then
     taken=$(listener "${port[$service]}")
     [ -z "$taken" ] || die "port ${port[$service]} of $service is taken by $taken; end it, or set BONGSU_PORT_OFFSET=10000" \
-      "$service 의 포트 ${port[$service]}을(를) $taken 이(가) 쓰고 있습니다. 그것을 끝내거나 BONGSU_PORT_OFFSET=10000을 쓰세요"
+      "포트 ${port[$service]} ($service): 이미 $taken 에서 사용 중입니다. 그것을 끝내거나 BONGSU_PORT_OFFSET=10000을 쓰세요"
   fi
   launch "$service"
   if ! wait_for 60 "$service" ready "$service"; then
     tail -n 8 "$lab_dir/logs/$service.log" >&2 || true
-    die "$service did not start; see ./lab logs $service" "$service 이(가) 시작하지 않았습니다. ./lab logs $service"
+    die "$service did not start; see ./lab logs $service" "$service 서비스가 시작하지 않았습니다. ./lab logs $service"
   fi
   [ -z "${job[$service]:-}" ] || write_target "$service"
 }
@@ -110,6 +110,16 @@ SQL
     { tail -n 3 "$lab_dir/logs/mysql-load.log" >&2; die "the schema could not be loaded" "스키마를 넣을 수 없습니다"; }
 }
 
+# All of them at once, and before the build.
+check_ports() {
+  local service taken found=''
+  while read -r service taken; do
+    complain "port ${port[$service]} of $service is taken by $taken" "포트 ${port[$service]} ($service): 이미 $taken 에서 사용 중입니다"
+    found=yes
+  done < <(taken_ports)
+  [ -z "$found" ] || die "end what has the ports, or have a lab beside it: BONGSU_PORT_OFFSET=10000 ./lab up" "그 프로그램을 끝내거나, 다른 포트로 실습실을 만드세요: BONGSU_PORT_OFFSET=10000 ./lab up"
+}
+
 take_lock() {
   exec 9>"$lab_dir/.lock"
   flock -w 5 9 || die "another ./lab works in $lab_dir" "다른 ./lab이 $lab_dir 에서 일하고 있습니다"
@@ -157,6 +167,7 @@ lab_up() {
   install_packages "${packages[@]}"
   PATH=$PATH:/usr/sbin:/sbin
   check_room
+  check_ports
   build_services
   local before
   before=$(config_sum)
@@ -225,7 +236,7 @@ lab_down() {
   for ((left = ${#all_services[@]} - 1; left >= 0; left--)); do
     service=${all_services[$left]}
     if running "$service"; then progress "stopping $service" "종료: $service"; fi
-    end_process "$service" || complain "$service does not end" "$service 이(가) 끝나지 않습니다"
+    end_process "$service" || complain "$service does not end" "$service 서비스가 끝나지 않습니다"
   done
   left=$(database_socket)
   case $left in "$lab_dir"/*) ;; *) rm -rf "${left%/*}" ;; esac
@@ -233,7 +244,7 @@ lab_down() {
     left=$(readlink -f "$lab_dir")
     rm -rf "${left:?}"
     [ ! -L "$lab_dir" ] || rm -f "$lab_dir"
-    progress "removed $lab_dir" "$lab_dir 을(를) 지웠습니다"
+    progress "removed $lab_dir" "지웠습니다: $lab_dir"
   fi
 }
 
@@ -286,7 +297,7 @@ lab_stop() {
   known_service "$service"
   [ -e "$lab_dir/.bongsu-lab" ] || die "no lab here yet: ./lab up" "아직 실습실이 없습니다: ./lab up"
   become_root stop "$service"
-  end_process "$service" || die "$service does not end" "$service 이(가) 끝나지 않습니다"
+  end_process "$service" || die "$service does not end" "$service 서비스가 끝나지 않습니다"
   progress "$service is stopped" "$service 종료됨"
   local alert=''
   case $service in

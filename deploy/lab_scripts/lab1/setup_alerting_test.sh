@@ -5,7 +5,7 @@ set -uo pipefail
 source "$(dirname -- "${BASH_SOURCE[0]}")/words.sh"
 
 for service in prometheus alertmanager webhook nginx-exporter nginx-proxy; do
-  runs $service || die "$service does not run: ./setup_prometheus_stack.sh first" "$service 이(가) 돌고 있지 않습니다: 먼저 ./setup_prometheus_stack.sh"
+  runs $service || die "$service does not run: ./setup_prometheus_stack.sh first" "$service 서비스가 돌고 있지 않습니다. 먼저 ./setup_prometheus_stack.sh"
 done
 trap 'start_service nginx-proxy' EXIT
 trap 'exit 130' INT TERM
