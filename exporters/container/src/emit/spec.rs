@@ -67,12 +67,12 @@ pub(crate) fn emit(
     if let Some(restarts) = container.and_then(|c| c.restarts) {
         out.fact(&RESTARTS, restarts);
     }
-    let limited = cpu(s, out);
+    let limited = cpu(s, container.and_then(|c| c.shares), out);
     memory(s, host, out);
     limited
 }
 
-fn cpu(s: &mut Subject<'_>, out: &mut Out<'_>) -> bool {
+fn cpu(s: &mut Subject<'_>, told: Option<u64>, out: &mut Out<'_>) -> bool {
     let (quota, period) = if s.v2(Controller::Cpu) {
         s.read(Pseudo::CpuQuota).map_or((None, None), parse_cpu_max)
     } else {
@@ -86,7 +86,7 @@ fn cpu(s: &mut Subject<'_>, out: &mut Out<'_>) -> bool {
         out.fact(&QUOTA, quota);
     }
     let shares = s.number(Pseudo::CpuShares);
-    if let Some(shares) = if s.v2(Controller::Cpu) { shares.and_then(shares_of_weight) } else { shares } {
+    if let Some(shares) = if s.v2(Controller::Cpu) { shares.and_then(|w| shares_of_weight(w, told)) } else { shares } {
         out.fact(&SHARES, shares);
     }
     quota.is_some()
@@ -111,9 +111,20 @@ fn parse_cpu_max(text: &[u8]) -> (Option<u64>, Option<u64>) {
     (next(), next())
 }
 
-/// The shares of v1 that a weight of v2 stands for, as runtimes convert them.
-fn shares_of_weight(weight: u64) -> Option<u64> {
-    Some(2 + weight.checked_sub(1)?.checked_mul(262_142)? / 9999)
+/// The shares of v1 that a weight of v2 stands for: those that the engine was told if they give this weight, else by the line
+/// that cAdvisor uses.
+// Differs from cAdvisor, which takes every weight for one of older runtimes: runc 1.3.2 and crun 1.23 convert along a curve.
+fn shares_of_weight(weight: u64, told: Option<u64>) -> Option<u64> {
+    let straight = 2 + weight.checked_sub(1)?.checked_mul(262_142)? / 9999;
+    Some(told.filter(|&shares| weights_of_shares(shares).contains(&weight)).unwrap_or(straight))
+}
+
+/// What older and newer runtimes make of shares.
+fn weights_of_shares(shares: u64) -> [u64; 2] {
+    let shares = shares.clamp(2, 262_144);
+    let log = (shares as f64).log2();
+    let curve = 10_f64.powf(log.mul_add(log, 125.0 * log) / 612.0 - 7.0 / 34.0).ceil();
+    [1 + (shares - 2) * 9999 / 262_142, (curve as u64).clamp(1, 10_000)]
 }
 
 /// Above this a limit is none: v1 writes the largest number of pages, v2 `max`.
@@ -129,19 +140,31 @@ mod tests {
         assert_eq!(parse_cpu_max(b"50000 100000\n"), (Some(50_000), Some(100_000)));
         let (quota, period) = parse_cpu_max(b"max 100000\n");
         assert_eq!((quota, period), (None, Some(100_000)));
-        assert_eq!(shares_of_weight(100), Some(2597));
-        assert_eq!(shares_of_weight(0), None);
+        assert_eq!(shares_of_weight(100, None), Some(2597));
+        assert_eq!(shares_of_weight(0, None), None);
         let host = HostMemory::parse(b"MemTotal:       24684084 kB\nSwapTotal:             0 kB\n");
         assert_eq!(host, HostMemory { total: Some(24_684_084 * 1024), swap: Some(0) });
+    }
+
+    #[test]
+    fn shares_that_an_engine_was_told() {
+        // runc before 1.3.2 and since, of 512 and 1024 shares; then an update that the engine's answer does not know yet.
+        for (weight, told, shown) in
+            [(20, 512, 512), (59, 512, 512), (39, 1024, 1024), (100, 1024, 1024), (80, 512, 2073)]
+        {
+            assert_eq!(shares_of_weight(weight, Some(told)), Some(shown), "{weight} of {told}");
+        }
+        assert_eq!((weights_of_shares(2), weights_of_shares(262_144)), ([1, 1], [10_000, 10_000]));
+        assert_eq!((weights_of_shares(0), weights_of_shares(u64::MAX)), ([1, 1], [10_000, 10_000]));
     }
 
     proptest! {
         #![proptest_config(ProptestConfig::default())]
         #[test]
-        fn any_bytes_are_survived(bytes: Vec<u8>, weight: u64) {
+        fn any_bytes_are_survived(bytes: Vec<u8>, weight: u64, told: Option<u64>) {
             parse_cpu_max(&bytes);
             HostMemory::parse(&bytes);
-            shares_of_weight(weight);
+            shares_of_weight(weight, told);
         }
     }
 }

@@ -84,6 +84,7 @@ pub(crate) struct GraphDriver {
 #[serde(rename_all = "PascalCase", default)]
 pub(crate) struct HostConfig {
     pub(crate) network_mode: Option<String>,
+    pub(crate) cpu_shares: Option<u64>,
 }
 
 /// Labels as sorted pairs; a value that is no text is left out.

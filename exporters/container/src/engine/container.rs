@@ -21,6 +21,8 @@ pub(crate) struct Container {
     pub(crate) restarts: Option<u64>,
     pub(crate) health: Health,
     pub(crate) share: Share,
+    /// CPU shares that were asked for.
+    pub(crate) shares: Option<u64>,
     /// Its writable layer and the folder with its logs.
     pub(crate) folders: Vec<PathBuf>,
     pub(crate) process: Option<Process>,
@@ -146,7 +148,8 @@ impl Container {
         });
         let health = Health::of_status(listed.status.as_deref().unwrap_or_default())
             .unwrap_or_else(|| Health::of_word(&state.health.and_then(|h| h.status).unwrap_or_default()));
-        let mode = inspected.host_config.and_then(|h| h.network_mode).unwrap_or_default();
+        let host_config = inspected.host_config.unwrap_or_default();
+        let mode = host_config.network_mode.unwrap_or_default();
         let upper = inspected.graph_driver.and_then(|g| g.data?.remove("UpperDir")?).map(PathBuf::from);
         let beside = [inspected.log_path, inspected.hostname_path].into_iter().flatten().find(|p| !p.is_empty());
         let logs = beside.and_then(|p| Some(PathBuf::from(p).parent()?.to_owned()));
@@ -162,6 +165,7 @@ impl Container {
             restarts: inspected.restart_count,
             health,
             share: if mode == "host" || mode.starts_with("container:") { Share::Anothers } else { Share::Own },
+            shares: host_config.cpu_shares.filter(|&shares| shares > 0),
             // Logs alone are not what it takes.
             folders: upper.map(|upper| [upper].into_iter().chain(logs).collect()).unwrap_or_default(),
             process,
@@ -186,6 +190,7 @@ impl Container {
             restarts: None,
             health: Health::Unchecked,
             share: if described.joined { Share::Anothers } else { Share::Own },
+            shares: described.shares,
             folders: folder.into_iter().collect(),
             process,
             table,

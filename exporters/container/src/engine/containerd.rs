@@ -188,6 +188,7 @@ fn meta(container: &[u8]) -> Result<Meta, Malformed> {
     // A runtime's own specification that is no JSON has nothing for us.
     let spec: Spec = serde_json::from_slice(spec).unwrap_or_default();
     described.env = spec.process.env;
+    described.shares = spec.linux.resources.cpu.shares.filter(|&shares| shares > 0);
     described.joined = spec.linux.namespaces.iter().any(|n| n.kind == "network" && !n.path.is_empty())
         || !spec.linux.namespaces.iter().any(|n| n.kind == "network");
     Ok(Meta { described, snapshotter: text(container, 6)?, snapshot: text(container, 7)? })
@@ -223,6 +224,19 @@ struct Process {
 #[serde(default)]
 struct Linux {
     namespaces: Vec<Namespace>,
+    resources: Resources,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Resources {
+    cpu: Cpu,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Cpu {
+    shares: Option<u64>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -267,7 +281,7 @@ mod tests {
 
     #[test]
     fn what_a_container_is() {
-        let spec = br#"{"process":{"env":["A=1"]},"linux":{"namespaces":[{"type":"pid"},{"type":"network","path":"/proc/7/ns/net"}]}}"#;
+        let spec = br#"{"process":{"env":["A=1"]},"linux":{"resources":{"cpu":{"shares":512}},"namespaces":[{"type":"pid"},{"type":"network","path":"/proc/7/ns/net"}]}}"#;
         let any = message(&[(1, b"types.containerd.io/opencontainers/runtime-spec/1/Spec"), (2, spec)]);
         let label = |k: &[u8], v: &[u8]| message(&[(1, k), (2, v)]);
         let container = message(&[
@@ -285,6 +299,7 @@ mod tests {
         assert_eq!((described.id.as_str(), described.name.as_str()), ("0123", "web"));
         assert_eq!((described.image.as_str(), described.created), ("docker.io/library/nginx:1", Some(1_000_000)));
         assert_eq!((described.env.as_slice(), described.joined), (&["A=1".to_owned()][..], true));
+        assert_eq!(described.shares, Some(512));
         assert_eq!((found.snapshotter.as_str(), found.snapshot.as_str()), ("overlayfs", "0123"));
         let own =
             meta(&message(&[(1, b"x"), (5, &message(&[(2, br#"{"linux":{"namespaces":[{"type":"network"}]}}"#)]))]))

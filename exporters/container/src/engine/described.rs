@@ -15,6 +15,8 @@ pub(crate) struct Described {
     /// Seconds since the epoch.
     pub(crate) created: Option<i64>,
     pub(crate) pid: Option<u32>,
+    /// CPU shares that were asked for.
+    pub(crate) shares: Option<u64>,
     /// Whether it joined a network that was there before it.
     pub(crate) joined: bool,
     /// Its writable layer.
