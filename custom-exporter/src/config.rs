@@ -6,8 +6,7 @@ use crate::source::{Ask, Command, File, HttpText, Server, Spec, Sql};
 use crate::table::{Field, Format};
 use exposition::Kind;
 use serde::{Deserialize, Deserializer, de};
-use serde_saphyr::Spanned;
-use service::yaml::YamlError;
+use service::yaml::{Spanned, YamlError};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 use std::time::Duration;
@@ -144,9 +143,8 @@ impl SourceText {
             asks.push(Ask::Sql(Sql { server: server.clone(), database: sql.database, query: sql.query }));
         }
         if let Some(http) = self.http {
-            let (line, text) = (http.referenced, http.defined);
-            let built = http.value.build(self.max_bytes);
-            let built = built.map_err(|what| error(&Spanned::new((), line, text), what))?;
+            let Spanned { value, line } = http;
+            let built = value.build(self.max_bytes).map_err(|what| error(&Spanned { value: (), line }, what))?;
             asks.push(Ask::Http(Box::new(built)));
         }
         asks.extend(self.command.map(Ask::Command));
@@ -209,7 +207,7 @@ impl MetricText {
         };
         ensure(json || self.each.is_none(), name, || "each: only a JSON document has rows to be chosen".to_owned())?;
         let default = if json { "$" } else { "value" };
-        let default = Spanned::new(default.to_owned(), name.referenced, name.defined);
+        let default = Spanned { value: default.to_owned(), line: name.line };
         let mut labels = Vec::new();
         for (label, text) in &self.labels {
             labels.push((label.clone(), Label::Constant(text.value.clone())));
@@ -225,7 +223,7 @@ impl MetricText {
         }
         let mut only = Vec::new();
         for (key, text) in &self.r#where {
-            let key = Spanned::new(key.clone(), text.referenced, text.defined);
+            let key = Spanned { value: key.clone(), line: text.line };
             only.push((field("where", &key)?, text.value.clone()));
         }
         let scale = self.scale.as_ref().map_or(1.0, |scale| scale.value);
@@ -255,7 +253,7 @@ fn ensure<T>(good: bool, at: &Spanned<T>, text: impl FnOnce() -> String) -> Resu
 }
 
 fn error<T>(at: &Spanned<T>, text: String) -> YamlError {
-    YamlError { file: None, line: Some(at.referenced.line()).filter(|&line| line > 0), text }
+    YamlError { file: None, line: Some(at.line), text }
 }
 
 fn is_name(name: &str, colon: bool) -> bool {

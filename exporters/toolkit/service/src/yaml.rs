@@ -1,4 +1,15 @@
 //! YAML files into types, strictly: whoever writes the types denies unknown fields, and an error names file and line.
+//!
+//! The syntax is granit-parser's. What its events become is done here, by way of a tree: serde-saphyr, which does the same,
+//! is made anew for each type that is read, half a megabyte of code for the few of a web configuration. A test holds both
+//! to the same answers.
+
+mod bind;
+mod scalar;
+mod spanned;
+mod tree;
+
+pub use spanned::Spanned;
 
 use serde::de::DeserializeOwned;
 use std::fmt;
@@ -30,26 +41,41 @@ impl fmt::Display for YamlError {
 
 impl std::error::Error for YamlError {}
 
+impl serde::de::Error for YamlError {
+    fn custom<T: fmt::Display>(message: T) -> Self {
+        Self::new(&message.to_string())
+    }
+}
+
+impl YamlError {
+    /// One that has no place yet. Its text is one line, whatever the file had in it.
+    fn new(text: &str) -> Self {
+        let line = crate::program::one_line(text);
+        let shown = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+        Self { file: None, line: None, text: line.chars().map(shown).collect() }
+    }
+
+    /// With this line, if it has none yet: the innermost one is to blame.
+    fn at(self, line: u64) -> Self {
+        Self { line: self.line.or(Some(line)), ..self }
+    }
+}
+
+/// What a key is that a mapping has twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Duplicates {
+    Refused,
+    LastWins,
+}
+
 /// Parses a text with one document.
 pub fn from_str<T: DeserializeOwned>(text: &str) -> Result<T, YamlError> {
-    parse(text, serde_saphyr::options! { with_snippet: false })
+    bind::bind(&tree::read(text, Duplicates::Refused)?)
 }
 
 /// Parses a text as Go's yaml.v2 does, for files written for a Go program: a key that is given twice counts as its last.
 pub fn from_str_lenient<T: DeserializeOwned>(text: &str) -> Result<T, YamlError> {
-    let last = serde_saphyr::options::DuplicateKeyPolicy::LastWins;
-    parse(text, serde_saphyr::options! { with_snippet: false, duplicate_keys: last })
-}
-
-fn parse<T: DeserializeOwned>(text: &str, options: serde_saphyr::Options) -> Result<T, YamlError> {
-    serde_saphyr::from_str_with_options(text, options).map_err(|e| {
-        let error = e.without_snippet();
-        let line = error.location().map(|at| at.line());
-        let message = error.render_with_formatter(&serde_saphyr::UserMessageFormatter);
-        // The line stands in front already.
-        let message = message.rsplit_once(" at line ").map_or(&*message, |(message, _)| message);
-        YamlError { file: None, line, text: crate::program::one_line(message) }
-    })
+    bind::bind(&tree::read(text, Duplicates::LastWins)?)
 }
 
 /// Reads and parses a file with one document.
@@ -68,61 +94,8 @@ pub(crate) fn reason(error: &io::Error) -> String {
     chars.next().map(|first| first.to_lowercase().chain(chars).collect()).unwrap_or_default()
 }
 
+/// Names a [`Spanned`] to `bind`.
+const SPANNED: &str = "service::yaml::Spanned";
+
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-    use std::collections::BTreeMap;
-
-    #[derive(Debug, serde::Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Sample {
-        number: u32,
-        #[serde(default)]
-        texts: BTreeMap<String, String>,
-    }
-
-    #[test]
-    fn errors_are_one_line_with_its_number() {
-        for (text, error) in [
-            ("number: 1\nnmuber: 2", "line 2: unknown field `nmuber`, expected one of number, texts"),
-            ("number: 1\nnumber: 2", "line 2: duplicate mapping key `number` is not allowed here"),
-            ("number: swordfish", "line 1: invalid u32"),
-            ("swordfish", "line 1: expected mapping start"),
-            ("number: 1\n---\nnumber: 2", "line 3: only single YAML document expected but multiple found"),
-        ] {
-            assert_eq!(from_str::<Sample>(text).unwrap_err().to_string(), error);
-        }
-        let file = tempfile::NamedTempFile::new().unwrap();
-        let path = file.path().display();
-        std::fs::write(file.path(), b"\nnumber: []").unwrap();
-        let error = parse_file::<Sample>(file.path()).unwrap_err();
-        assert_eq!(error.to_string(), format!("{path}: line 2: {}", error.text));
-        std::fs::write(file.path(), b"\xff").unwrap();
-        assert_eq!(parse_file::<Sample>(file.path()).unwrap_err().to_string(), format!("{path}: is not UTF-8"));
-        let missing = parse_file::<Sample>(Path::new("/nonexistent")).unwrap_err().to_string();
-        assert_eq!(missing, "/nonexistent: no such file or directory");
-    }
-
-    #[test]
-    fn the_last_of_two_keys_counts_where_that_is_asked_for() {
-        let sample: Sample = from_str_lenient("number: 1\ntexts: {a: 1, a: 2}\nnumber: 2").unwrap();
-        assert_eq!((sample.number, &*sample.texts["a"]), (2, "2"));
-    }
-
-    #[test]
-    fn scalars_are_texts_where_texts_are_asked_for() {
-        let sample: Sample = from_str("number: 1\ntexts: {a: 1, b: yes, c: 1.50}").unwrap();
-        assert_eq!(sample.number, 1);
-        assert_eq!(sample.texts.into_values().collect::<Vec<_>>(), ["1", "yes", "1.50"]);
-    }
-
-    proptest! {
-        #[test]
-        fn any_text_is_answered(text in any::<String>()) {
-            if let Err(error) = from_str::<Sample>(&text) {
-                prop_assert!(!error.to_string().contains('\n'));
-            }
-        }
-    }
-}
+mod tests;
