@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # ./lab test [quick | STEP...]: every check of the project, each step timed, true totals at the end.
-# quick leaves out what needs minutes by itself: the newest peers, chaos, packages, containers. engines runs only by its name.
+# quick leaves out what needs minutes by itself: the newest peers, chaos, packages, containers. engines and apiserver run only by their names.
 set -uo pipefail
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.." && pwd)
 export BONGSU_LANG=${BONGSU_LANG:-en}
@@ -13,7 +13,7 @@ cd "$root" || exit 1
 unset BONGSU_LAB_DIR BONGSU_PORT_OFFSET
 
 readonly every_step=(packages fmt deny rules clippy build unit peers e2e lab chaos manifests debian compose swarm)
-readonly more_steps=(engines)
+readonly more_steps=(engines apiserver)
 case ${1:-} in
 quick) steps=(packages fmt deny rules clippy build unit e2e lab manifests) ;;
 '') steps=("${every_step[@]}") ;;
@@ -173,6 +173,12 @@ step_engines() (
   return $status
 )
 
+# deploy/kubernetes on a real API server, which is compiled the first time: some twenty minutes.
+step_apiserver() {
+  install_packages make rsync openssl etcd-server || return 1
+  PATH=$PATH:$cache/manifests/venv/bin tests/deploy/apiserver.sh "$cache/apiserver"
+}
+
 # Totals of what a step ran, from the lines that its runners close with; a step without such lines is one test.
 count() { # LOG STATUS
   local p f s
@@ -207,7 +213,7 @@ for step in "${steps[@]}"; do
   case $status in
   0)
     case $step in
-    lab | chaos | manifests | debian | compose | swarm | engines) grep -E '^(ok|FAIL|skipped|figure|test result)' "$log" ;;
+    lab | chaos | manifests | debian | compose | swarm | engines | apiserver) grep -E '^(ok|FAIL|skipped|figure|test result)' "$log" ;;
     unit | e2e) grep -E '^(test result|skipped:| *Summary)|^ *(FAIL|TIMEOUT)' "$log" | tail -n 60 ;;
     *) tail -n 8 "$log" ;;
     esac
