@@ -13,6 +13,7 @@ const NEVER: &[(&str, &[&str])] = &[
         &["tokio", "axum", "hyper", "rustix", "libc", "hostfs", "service", "exporter", "tracing", "prometheus-client"],
     ),
     ("exporters/toolkit/hostfs", &["tokio", "axum", "hyper", "exposition", "service", "exporter", "prometheus-client"]),
+    ("exporters/toolkit/golayout", &["tokio", "axum", "jiff", "rustix", "service", "exporter"]),
     ("exporters/toolkit/service", &["exposition", "hostfs", "exporter", "prometheus-client"]),
 ];
 

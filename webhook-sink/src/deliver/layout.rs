@@ -9,6 +9,8 @@ use jiff::tz::TimeZone;
 use minijinja::value::{Object, ObjectRepr, Value};
 use minijinja::{Error, ErrorKind};
 
+use golayout::{DAYS, MONTHS, Part};
+
 use crate::clock::{Nanos, civil};
 
 /// A point in time in a zone. As a text it is RFC 3339.
@@ -54,18 +56,8 @@ impl Moment {
     pub(super) fn format(&self, layout: &str) -> String {
         let clock = Clock::of(self);
         let mut out = String::with_capacity(layout.len() + 8);
-        let mut rest = layout;
-        let mut before = None;
-        while let Some(c) = rest.chars().next() {
-            if let Some((token, used)) = Token::at(rest, before) {
-                clock.write(token, self, &mut out);
-                before = rest[..used].chars().next_back();
-                rest = &rest[used..];
-            } else {
-                out.push(c);
-                before = Some(c);
-                rest = &rest[c.len_utf8()..];
-            }
+        for part in golayout::parts(layout) {
+            clock.write(&part, self, &mut out);
         }
         out
     }
@@ -115,51 +107,42 @@ impl Clock {
         }
     }
 
-    fn write(&self, token: Token, moment: &Moment, out: &mut String) {
+    fn write(&self, part: &Part, moment: &Moment, out: &mut String) {
         let twelve = if self.hour % 12 == 0 { 12 } else { self.hour % 12 };
         // A `String` takes all.
-        let _ = match token {
-            Token::Year => write!(out, "{:04}", self.year),
-            Token::Year2 => write!(out, "{:02}", self.year.rem_euclid(100)),
-            Token::Month => write!(out, "{}", self.month),
-            Token::Month2 => write!(out, "{:02}", self.month),
-            Token::MonthName => write!(out, "{}", MONTHS[self.month - 1]),
-            Token::MonthShort => write!(out, "{}", &MONTHS[self.month - 1][..3]),
-            Token::Weekday => write!(out, "{}", DAYS[self.weekday]),
-            Token::WeekdayShort => write!(out, "{}", &DAYS[self.weekday][..3]),
-            Token::Day => write!(out, "{}", self.day),
-            Token::Day2 => write!(out, "{:02}", self.day),
-            Token::DayBlank => write!(out, "{:2}", self.day),
-            Token::YearDay => write!(out, "{:03}", self.year_day),
-            Token::YearDayBlank => write!(out, "{:3}", self.year_day),
-            Token::Hour24 => write!(out, "{:02}", self.hour),
-            Token::Hour => write!(out, "{twelve}"),
-            Token::Hour2 => write!(out, "{twelve:02}"),
-            Token::Minute => write!(out, "{}", self.minute),
-            Token::Minute2 => write!(out, "{:02}", self.minute),
-            Token::Second => write!(out, "{}", self.second),
-            Token::Second2 => write!(out, "{:02}", self.second),
-            Token::Noon(small) => {
-                write!(out, "{}", [["AM", "PM"], ["am", "pm"]][usize::from(small)][usize::from(self.hour >= 12)])
+        let _ = match *part {
+            Part::Text(ref text) => out.write_str(text),
+            Part::LongYear => write!(out, "{:04}", self.year),
+            Part::Year => write!(out, "{:02}", self.year.rem_euclid(100)),
+            Part::NumMonth { zero } => padded(out, self.month as i64, zero),
+            Part::LongMonth => out.write_str(MONTHS[self.month - 1]),
+            Part::Month => out.write_str(&MONTHS[self.month - 1][..3]),
+            Part::LongWeekday => out.write_str(DAYS[self.weekday]),
+            Part::Weekday => out.write_str(&DAYS[self.weekday][..3]),
+            Part::Day { under: true, .. } => write!(out, "{:2}", self.day),
+            Part::Day { zero, .. } => padded(out, self.day, zero),
+            Part::YearDay { under: true } => write!(out, "{:3}", self.year_day),
+            Part::YearDay { under: false } => write!(out, "{:03}", self.year_day),
+            Part::Hour => write!(out, "{:02}", self.hour),
+            Part::Hour12 { zero } => padded(out, twelve, zero),
+            Part::Minute { zero } => padded(out, self.minute, zero),
+            Part::Second { zero } => padded(out, self.second, zero),
+            Part::Pm { lower } => {
+                out.write_str([["AM", "PM"], ["am", "pm"]][usize::from(lower)][usize::from(self.hour >= 12)])
             }
-            Token::Fraction { point, digits, trim } => {
+            Part::Fraction { point, digits, trim } => {
                 let all = format!("{:09}", self.nanos);
                 let shown = all.get(..digits).unwrap_or(&all);
                 let shown = if trim { shown.trim_end_matches('0') } else { shown };
                 if shown.is_empty() { Ok(()) } else { write!(out, "{point}{shown}") }
             }
-            Token::Zone => write!(out, "{}", moment.zone),
-            Token::Offset { z, colon, parts } => {
-                let (sign, all) = (if moment.offset < 0 { '-' } else { '+' }, moment.offset.abs());
-                let between = if colon { ":" } else { "" };
-                let fields = [all / 3600, all / 60 % 60, all % 60];
-                if z && moment.offset == 0 {
-                    out.push('Z');
-                } else {
-                    out.push(sign);
-                    for (i, field) in fields.iter().take(parts).enumerate() {
-                        let _ = write!(out, "{}{field:02}", if i == 0 { "" } else { between });
-                    }
+            Part::ZoneName => out.write_str(&moment.zone),
+            Part::Zone { z: true, .. } if moment.offset == 0 => out.write_char('Z'),
+            Part::Zone { fields, colon, .. } => {
+                let all = moment.offset.abs();
+                out.push(if moment.offset < 0 { '-' } else { '+' });
+                for (i, field) in [all / 3600, all / 60 % 60, all % 60].iter().take(fields).enumerate() {
+                    let _ = write!(out, "{}{field:02}", if i > 0 && colon { ":" } else { "" });
                 }
                 Ok(())
             }
@@ -167,112 +150,10 @@ impl Clock {
     }
 }
 
-/// What Go's layouts replace.
-#[derive(Clone, Copy, Debug)]
-enum Token {
-    Year,
-    Year2,
-    Month,
-    Month2,
-    MonthName,
-    MonthShort,
-    Weekday,
-    WeekdayShort,
-    Day,
-    Day2,
-    DayBlank,
-    YearDay,
-    YearDayBlank,
-    Hour24,
-    Hour,
-    Hour2,
-    Minute,
-    Minute2,
-    Second,
-    Second2,
-    Noon(bool),
-    Fraction { point: char, digits: usize, trim: bool },
-    Zone,
-    Offset { z: bool, colon: bool, parts: usize },
+fn padded(out: &mut String, number: i64, zero: bool) -> fmt::Result {
+    if zero { write!(out, "{number:02}") } else { write!(out, "{number}") }
 }
 
-impl Token {
-    /// The token that a text begins with, and its length. `before` is the character in front of it.
-    fn at(text: &str, before: Option<char>) -> Option<(Self, usize)> {
-        if let Some(fraction) = Self::fraction(text, before) {
-            return Some(fraction);
-        }
-        let (word, token) = WORDS.iter().find(|(word, _)| text.starts_with(word))?;
-        // `Jan` in the word `January` is that month's name; in `Janus` it is no month.
-        let whole = !matches!(token, Self::MonthShort | Self::WeekdayShort)
-            || !text[word.len()..].starts_with(|c: char| c.is_ascii_lowercase());
-        whole.then_some((*token, word.len()))
-    }
-
-    /// `.000` or `,999` behind the seconds, with no digit after it.
-    fn fraction(text: &str, before: Option<char>) -> Option<(Self, usize)> {
-        let point = text.chars().next().filter(|c| matches!(c, '.' | ','))?;
-        let digit = text[1..].chars().next().filter(|c| matches!(c, '0' | '9'))?;
-        let digits = text[1..].chars().take_while(|c| *c == digit).count();
-        let ends = !text[1 + digits..].starts_with(|c: char| c.is_ascii_digit());
-        // Nines only count right behind the seconds.
-        let counts = digit == '0' || before.is_some_and(|c| c.is_ascii_digit() || c.is_whitespace());
-        (ends && counts).then_some((Self::Fraction { point, digits, trim: digit == '9' }, 1 + digits))
-    }
-}
-
-/// Longer ones before their beginnings.
-const WORDS: &[(&str, Token)] = &[
-    ("January", Token::MonthName),
-    ("Jan", Token::MonthShort),
-    ("Monday", Token::Weekday),
-    ("Mon", Token::WeekdayShort),
-    ("MST", Token::Zone),
-    ("2006", Token::Year),
-    ("__2", Token::YearDayBlank),
-    ("_2006", Token::Year),
-    ("_2", Token::DayBlank),
-    ("002", Token::YearDay),
-    ("01", Token::Month2),
-    ("02", Token::Day2),
-    ("03", Token::Hour2),
-    ("04", Token::Minute2),
-    ("05", Token::Second2),
-    ("06", Token::Year2),
-    ("15", Token::Hour24),
-    ("1", Token::Month),
-    ("2", Token::Day),
-    ("3", Token::Hour),
-    ("4", Token::Minute),
-    ("5", Token::Second),
-    ("PM", Token::Noon(false)),
-    ("pm", Token::Noon(true)),
-    ("-07:00:00", Token::Offset { z: false, colon: true, parts: 3 }),
-    ("-070000", Token::Offset { z: false, colon: false, parts: 3 }),
-    ("-07:00", Token::Offset { z: false, colon: true, parts: 2 }),
-    ("-0700", Token::Offset { z: false, colon: false, parts: 2 }),
-    ("-07", Token::Offset { z: false, colon: false, parts: 1 }),
-    ("Z07:00:00", Token::Offset { z: true, colon: true, parts: 3 }),
-    ("Z070000", Token::Offset { z: true, colon: false, parts: 3 }),
-    ("Z07:00", Token::Offset { z: true, colon: true, parts: 2 }),
-    ("Z0700", Token::Offset { z: true, colon: false, parts: 2 }),
-    ("Z07", Token::Offset { z: true, colon: false, parts: 1 }),
-];
-const MONTHS: [&str; 12] = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-];
-const DAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
 /// Days of a common year before each month.
 const BEFORE: [i64; 12] = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334];
 

@@ -1,4 +1,6 @@
-//! Go's time layouts: a time is described by how Monday, January 2, 15:04:05 of 2006 would be written.
+//! Reads times by Go's layouts.
+
+use golayout::{DAYS, MONTHS, Part};
 
 /// A parsed layout.
 #[derive(Clone, Debug, PartialEq)]
@@ -6,120 +8,13 @@ pub(super) struct Layout {
     parts: Vec<Part>,
 }
 
-#[derive(Clone, Debug, PartialEq)]
-enum Part {
-    Text(String),
-    LongMonth,
-    Month,
-    NumMonth {
-        zero: bool,
-    },
-    LongWeekday,
-    Weekday,
-    Day {
-        zero: bool,
-        under: bool,
-    },
-    YearDay {
-        under: bool,
-    },
-    LongYear,
-    Year,
-    Hour,
-    Hour12 {
-        zero: bool,
-    },
-    Minute {
-        zero: bool,
-    },
-    Second {
-        zero: bool,
-    },
-    Pm {
-        lower: bool,
-    },
-    ZoneName,
-    Zone {
-        z: bool,
-        form: Form,
-    },
-    /// A point or comma and so many digits.
-    Fraction(usize),
-    /// A fraction of any length, or none.
-    AnyFraction,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Form {
-    Hours,
-    Minutes,
-    ColonMinutes,
-    Seconds,
-    ColonSeconds,
-}
-
-const MONTHS: [&str; 12] = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-];
-const DAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
-
-/// What a layout can hold, the longer first where one begins another.
-const ELEMENTS: [(&str, Part); 35] = [
-    ("January", Part::LongMonth),
-    ("Jan", Part::Month),
-    ("Monday", Part::LongWeekday),
-    ("Mon", Part::Weekday),
-    ("MST", Part::ZoneName),
-    ("002", Part::YearDay { under: false }),
-    ("01", Part::NumMonth { zero: true }),
-    ("02", Part::Day { zero: true, under: false }),
-    ("03", Part::Hour12 { zero: true }),
-    ("04", Part::Minute { zero: true }),
-    ("05", Part::Second { zero: true }),
-    ("06", Part::Year),
-    ("15", Part::Hour),
-    ("1", Part::NumMonth { zero: false }),
-    ("2006", Part::LongYear),
-    ("2", Part::Day { zero: false, under: false }),
-    ("__2", Part::YearDay { under: true }),
-    ("_2", Part::Day { zero: false, under: true }),
-    ("3", Part::Hour12 { zero: false }),
-    ("4", Part::Minute { zero: false }),
-    ("5", Part::Second { zero: false }),
-    ("PM", Part::Pm { lower: false }),
-    ("pm", Part::Pm { lower: true }),
-    ("-070000", Part::Zone { z: false, form: Form::Seconds }),
-    ("-07:00:00", Part::Zone { z: false, form: Form::ColonSeconds }),
-    ("-0700", Part::Zone { z: false, form: Form::Minutes }),
-    ("-07:00", Part::Zone { z: false, form: Form::ColonMinutes }),
-    ("-07", Part::Zone { z: false, form: Form::Hours }),
-    ("Z070000", Part::Zone { z: true, form: Form::Seconds }),
-    ("Z07:00:00", Part::Zone { z: true, form: Form::ColonSeconds }),
-    ("Z0700", Part::Zone { z: true, form: Form::Minutes }),
-    ("Z07:00", Part::Zone { z: true, form: Form::ColonMinutes }),
-    ("Z07", Part::Zone { z: true, form: Form::Hours }),
-    (",000", Part::Fraction(3)),
-    (",999", Part::AnyFraction),
-];
-
 impl Layout {
     /// Reads a layout, and refuses one that does not read itself, as grok_exporter does.
     pub(super) fn new(text: &str) -> Result<Self, String> {
         if text.matches(',').count() > 1 || text.replace(",000", "").replace(",999", "").contains(',') {
             return Err(format!("invalid time layout {text:?}: a comma may only stand before 000 or 999"));
         }
-        let layout = Self { parts: parts(text) };
+        let layout = Self { parts: golayout::parts(text) };
         // A day after a blank or two is written with underscores: Go's own check trips over those alone.
         match layout.unix(text.replace("__2", "002").replace("_2", " 2").as_bytes()) {
             Ok(_) => Ok(layout),
@@ -140,46 +35,6 @@ impl Layout {
         }
         time.unix().ok_or_else(refuse)
     }
-}
-
-fn parts(text: &str) -> Vec<Part> {
-    let mut parts: Vec<Part> = Vec::new();
-    let mut rest = text;
-    while let Some(char) = rest.chars().next() {
-        if let Some((len, part)) = fraction(rest) {
-            parts.push(part);
-            rest = &rest[len..];
-            continue;
-        }
-        let found = ELEMENTS.iter().find(|(name, _)| rest.starts_with(name));
-        // `_2006` is an underscore and a year; `Month` does not begin with a weekday.
-        let year = rest.starts_with("_2006");
-        let wordy =
-            |name: &str| matches!(name, "Mon" | "Jan") && rest[3..].starts_with(|char: char| char.is_ascii_lowercase());
-        if let Some((name, part)) = found.filter(|(name, _)| !year && !wordy(name)) {
-            parts.push(part.clone());
-            rest = &rest[name.len()..];
-            continue;
-        }
-        if let Some(Part::Text(text)) = parts.last_mut() {
-            text.push(char);
-        } else {
-            parts.push(Part::Text(char.into()));
-        }
-        rest = &rest[char.len_utf8()..];
-    }
-    parts
-}
-
-/// `.000` or `,999…`, if no further digit follows.
-fn fraction(text: &str) -> Option<(usize, Part)> {
-    let digits = text.strip_prefix(['.', ','])?;
-    let first = digits.chars().next().filter(|char| matches!(char, '0' | '9'))?;
-    let len = digits.len() - digits.trim_start_matches(first).len();
-    if digits[len..].starts_with(|char: char| char.is_ascii_digit()) {
-        return None;
-    }
-    Some((len + 1, if first == '0' { Part::Fraction(len) } else { Part::AnyFraction }))
 }
 
 #[derive(Default)]
@@ -255,7 +110,7 @@ impl Time {
                 let (second, rest) = two(value, *zero)?;
                 self.second = Some(second).filter(|second| *second < 60)?;
                 // A fraction is taken here although the layout has none.
-                if matches!(next, Some(Part::Fraction(_) | Part::AnyFraction)) { rest } else { self.fraction(rest) }
+                if matches!(next, Some(Part::Fraction { .. })) { rest } else { self.fraction(rest) }
             }
             Part::Pm { lower } => {
                 let (am, pm): (&[u8], &[u8]) = if *lower { (b"am", b"pm") } else { (b"AM", b"PM") };
@@ -268,13 +123,14 @@ impl Time {
                 // An abbreviation says nothing that Go would know without the zone's own rules.
                 (3..=5).contains(&letters).then(|| &value[letters..])?
             }
-            Part::Zone { z, form } => {
+            Part::Zone { z, fields, colon } => {
                 if *z && value.first() == Some(&b'Z') {
                     return Some(&value[1..]);
                 }
-                self.zone(*form, value)?
+                self.zone(*fields, *colon, value)?
             }
-            Part::Fraction(len) => {
+            Part::Fraction { trim: true, .. } => self.fraction(value),
+            Part::Fraction { digits: len, .. } => {
                 let (mark, rest) = value.split_first()?;
                 if !matches!(mark, b'.' | b',') || rest.len() < *len || !rest[..*len].iter().all(u8::is_ascii_digit) {
                     return None;
@@ -282,7 +138,6 @@ impl Time {
                 self.nanos = nanos(&rest[..*len]);
                 &rest[*len..]
             }
-            Part::AnyFraction => self.fraction(value),
         })
     }
 
@@ -296,23 +151,16 @@ impl Time {
         &rest[len..]
     }
 
-    fn zone<'v>(&mut self, form: Form, value: &'v [u8]) -> Option<&'v [u8]> {
+    fn zone<'v>(&mut self, fields: usize, colon: bool, value: &'v [u8]) -> Option<&'v [u8]> {
         let (sign, rest) = value.split_first()?;
         let sign = match sign {
             b'+' => 1,
             b'-' => -1,
             _ => return None,
         };
-        let (count, colon) = match form {
-            Form::Hours => (1, false),
-            Form::Minutes => (2, false),
-            Form::ColonMinutes => (2, true),
-            Form::Seconds => (3, false),
-            Form::ColonSeconds => (3, true),
-        };
         let mut rest = rest;
         let mut seconds = 0;
-        for (i, unit) in [3600, 60, 1].into_iter().enumerate().take(count) {
+        for (i, unit) in [3600, 60, 1].into_iter().enumerate().take(fields) {
             if i > 0 && colon {
                 rest = rest.strip_prefix(b":")?;
             }
