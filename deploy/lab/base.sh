@@ -24,6 +24,12 @@ progress() { # ENGLISH KOREAN: one line with the time since the start
 
 lab_dir=${BONGSU_LAB_DIR:-$root/.lab}
 case $lab_dir in /*) ;; *) lab_dir=$PWD/$lab_dir ;; esac
+# prepare_folders leaves a link where the lab had to move; what is configured must not lead through the closed folder.
+lab_link=''
+if [ -L "$lab_dir" ]; then
+  lab_link=$lab_dir
+  lab_dir=$(readlink -m "$lab_dir")
+fi
 offset=${BONGSU_PORT_OFFSET:-0}
 case $offset in *[!0-9]* | '') die "BONGSU_PORT_OFFSET must be a number, not '$offset'" "BONGSU_PORT_OFFSET는 숫자여야 합니다: '$offset'" ;; esac
 

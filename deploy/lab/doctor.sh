@@ -33,7 +33,7 @@ lab_doctor() {
   say "Tools" "도구"
   need=$(needed_rust)
   have=$(as_builder cargo --version 2>/dev/null | awk '{print $2}') || have=''
-  if [ -n "$have" ] && version_at_least "$have" "$need"; then good "cargo $have" "cargo $have"; else bad "cargo ${have:-is missing}, $need is needed: install it with rustup, or use ./lab up --docker" "cargo ${have:-없음}, $need 이상이 필요합니다: rustup으로 설치하거나 ./lab up --docker"; fi
+  if [ -n "${BONGSU_BIN_DIR:-}" ]; then good "nothing is built: BONGSU_BIN_DIR has the binaries" "빌드하지 않음: BONGSU_BIN_DIR의 바이너리를 씁니다"; elif [ -n "$have" ] && version_at_least "$have" "$need"; then good "cargo $have" "cargo $have"; else bad "cargo ${have:-is missing}, $need is needed: install it with rustup, or use ./lab up --docker" "cargo ${have:-없음}, $need 이상이 필요합니다: rustup으로 설치하거나 ./lab up --docker"; fi
   if command -v apt-get >/dev/null; then good "apt-get is there: ./lab up installs what is missing" "apt-get 있음: 없는 것은 ./lab up이 설치합니다"; else bad "no apt-get: install the tools below by hand" "apt-get 없음: 아래 도구를 직접 설치하세요"; fi
   while read -r tool package; do
     if ! PATH=$PATH:/usr/sbin:/sbin command -v "$tool" >/dev/null; then

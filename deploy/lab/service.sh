@@ -35,7 +35,8 @@ launch() { # SERVICE: one that does not run yet
 
 ready() { # SERVICE: answers as it should
   case $1 in
-  mysql) mariadb --no-defaults --socket="$(database_socket)" -e 'SELECT 1' ;;
+  # Only root may ask it by its socket.
+  mysql) if [ "$EUID" -eq 0 ]; then mariadb --no-defaults --socket="$(database_socket)" -e 'SELECT 1'; else : <"/dev/tcp/127.0.0.1/${port[mysql]}"; fi ;;
   nginx) answers "$(url nginx)/healthz" ;;
   load | keeper) return 0 ;;
   *) answers "$(url "$1")/-/ready" ;;
@@ -241,9 +242,8 @@ lab_down() {
   left=$(database_socket)
   case $left in "$lab_dir"/*) ;; *) rm -rf "${left%/*}" ;; esac
   if [ -n "$purge" ]; then
-    left=$(readlink -f "$lab_dir")
-    rm -rf "${left:?}"
-    [ ! -L "$lab_dir" ] || rm -f "$lab_dir"
+    rm -rf "${lab_dir:?}"
+    [ -z "$lab_link" ] || rm -f "$lab_link"
     progress "removed $lab_dir" "지웠습니다: $lab_dir"
   fi
 }

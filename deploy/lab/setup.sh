@@ -8,7 +8,7 @@ export DEBIAN_FRONTEND=noninteractive
 become_root() { # ARGUMENTS of the command to run again
   [ "$EUID" -ne 0 ] || return 0
   command -v sudo >/dev/null || die "run this as root; sudo is not installed" "root로 실행하세요. sudo가 없습니다"
-  exec sudo BONGSU_LAB_DIR="$lab_dir" BONGSU_PORT_OFFSET="$offset" BONGSU_LANG="$language" \
+  exec sudo BONGSU_LAB_DIR="${BONGSU_LAB_DIR:+$lab_dir}" BONGSU_PORT_OFFSET="$offset" BONGSU_LANG="$language" \
     BONGSU_SKIP="${BONGSU_SKIP:-}" BONGSU_QUICK_RULES="${BONGSU_QUICK_RULES:-}" BONGSU_CARGO_PROFILE="${BONGSU_CARGO_PROFILE:-}" BONGSU_BIN_DIR="${BONGSU_BIN_DIR:-}" CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-}" \
     "$root/lab" "$@"
 }
@@ -199,9 +199,10 @@ prepare_folders() {
     parent=/var/lib/bongsu-lab
     progress "user $lab_user cannot enter $folder: the lab lives in $parent" "$lab_user 사용자가 $folder 에 들어갈 수 없어 $parent 를 씁니다"
     mkdir -p $parent
-    if [ ! -L "$folder" ]; then
-      cp -a "$folder/." $parent/ && rm -rf "$folder" && ln -s $parent "$folder"
-    fi
+    cp -a "$folder/." $parent/ && rm -rf "$folder" && ln -s $parent "$folder"
+    lab_link=$folder
+    lab_dir=$parent
+    folder=$parent
   fi
   mkdir -p "$folder"/{bin,etc,data,logs,run,secrets,www}
   chmod 755 "$folder" "$folder"/{bin,etc,data,logs,run,www}
