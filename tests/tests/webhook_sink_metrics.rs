@@ -114,6 +114,9 @@ fn answers_every_expression(program: &Path) {
         .arg(format!("--storage.tsdb.path={}", dir.path().join("tsdb").display()))
         .arg(format!("--web.listen-address=127.0.0.1:{port}"));
     let prometheus = Service::start(command, port);
+    wait_until("Prometheus", Duration::from_mins(1), || {
+        get(&prometheus.url("/-/ready")).is_some_and(|a| a.status == 200)
+    });
     wait_until("reconciled alerts", Duration::from_secs(40), || {
         ask(&prometheus, "webhook_sink_reconciled_alerts_total")["data"]["result"][0].is_object()
     });

@@ -1,9 +1,10 @@
 //! One message's effect on its group and on each alert in it.
 
 use std::collections::HashSet;
+use std::fmt::Write as _;
 
 use super::episode::{PEER_LATE, RETRY_LATE, TOLD_RETRY_LATE, severity, state_hash};
-use super::{EpisodeState, count, search};
+use super::{EpisodeState, search};
 use crate::clock::Nanos;
 use crate::message::{Alert, Message, Status};
 use crate::store::sql::{Arg, Connection, StoreError, args};
@@ -113,11 +114,6 @@ pub(super) fn apply<'a>(
             received.0
         ],
     )?;
-    for (what, n) in [("new", applied.opened.len()), ("resolved", applied.resolved.len()), ("stale", applied.stale)] {
-        if n > 0 {
-            count(db, received, what, n as i64)?;
-        }
-    }
     Ok(applied)
 }
 
@@ -258,13 +254,7 @@ fn show(
         )?;
         let id = id.ok_or_else(|| StoreError::Database("an insert returned no id".into()))?;
         search::put(db, id, &search::words(&alert.labels, &alert.annotations), false)?;
-        for (name, value) in alert.labels.iter().filter(|(n, v)| n.len() + v.len() <= COMPLETED_MAX) {
-            db.execute(
-                "INSERT INTO label_values (name, value, last_ns) VALUES (?1, ?2, ?3)
-                 ON CONFLICT (name, value) DO UPDATE SET last_ns = excluded.last_ns",
-                args![name, value, received.0],
-            )?;
-        }
+        remember(db, alert, received)?;
         (id, None, after)
     };
     match (before, after) {
@@ -289,6 +279,24 @@ fn show(
         member(db, applied.group, id, 0)?;
     }
     Ok(id)
+}
+
+/// Keeps labels for completion, many in one statement.
+fn remember(db: &mut dyn Connection, alert: &Alert<'_>, received: Nanos) -> Result<(), StoreError> {
+    let known: Vec<(&str, &str)> = alert.labels.iter().filter(|(n, v)| n.len() + v.len() <= COMPLETED_MAX).collect();
+    for some in known.chunks(TOGETHER) {
+        let mut sql = String::from("INSERT INTO label_values (last_ns, name, value) VALUES ");
+        let mut given = vec![Arg::Int(received.0)];
+        for (i, (name, value)) in some.iter().enumerate() {
+            let (comma, at) = (if i == 0 { "" } else { ", " }, 2 * i + 2);
+            // A `String` takes all.
+            let _ = write!(sql, "{comma}(?1, ?{at}, ?{})", at + 1);
+            given.extend([Arg::Text(name), Arg::Text(value)]);
+        }
+        sql.push_str(" ON CONFLICT (name, value) DO UPDATE SET last_ns = excluded.last_ns");
+        db.execute(&sql, &given)?;
+    }
+    Ok(())
 }
 
 fn member(db: &mut dyn Connection, group: i64, episode: i64, present: i64) -> Result<(), StoreError> {
@@ -364,5 +372,7 @@ fn keep_group(db: &mut dyn Connection, applied: &mut Applied<'_>, before: &Group
     .map(drop)
 }
 
+/// Labels in one statement.
+const TOGETHER: usize = 16;
 /// Labels longer than this are not offered for completion.
 const COMPLETED_MAX: usize = 200;

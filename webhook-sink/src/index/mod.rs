@@ -8,6 +8,7 @@ mod episode;
 mod events;
 pub(crate) mod search;
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use crate::clock::Nanos;
@@ -39,6 +40,8 @@ impl Indexer {
     /// caller holds the transaction.
     pub(crate) fn advance(&mut self, db: &mut dyn Connection, from: i64, until: Instant) -> Result<i64, StoreError> {
         let mut reached = from;
+        // Written once for all: each of them is one more question to a server that may be far away.
+        let mut counts: BTreeMap<(i64, &str), i64> = BTreeMap::new();
         loop {
             let body = &mut self.body;
             let mut next = None;
@@ -62,6 +65,10 @@ impl Indexer {
                         for follow in &mut self.follow {
                             follow.applied(db, &applied)?;
                         }
+                        let news = [applied.opened.len(), applied.resolved.len(), applied.stale];
+                        for (what, n) in ["new", "resolved", "stale"].into_iter().zip(news).filter(|(_, n)| *n > 0) {
+                            *counts.entry((slot(received), what)).or_default() += n as i64;
+                        }
                     }
                     Err(e) => tracing::warn!(id, error = %e, "a stored delivery cannot be read any more; it stays raw"),
                 }
@@ -69,11 +76,14 @@ impl Indexer {
             if kind == "events" {
                 events::apply(db, id, received, body)?;
             }
-            count(db, received, "deliveries", 1)?;
+            *counts.entry((slot(received), "deliveries")).or_default() += 1;
             reached = id;
             if Instant::now() >= until {
                 break;
             }
+        }
+        for ((slot, what), n) in counts {
+            count(db, Nanos(slot), what, n)?;
         }
         if self.body.capacity() > KEPT_BODY {
             self.body = Vec::new();
@@ -109,13 +119,17 @@ pub(crate) fn follow_members(
 
 /// Adds to the counts over time.
 pub(crate) fn count(db: &mut dyn Connection, at: Nanos, what: &str, n: i64) -> Result<(), StoreError> {
-    let slot = at.0 - at.0.rem_euclid(SLOT.as_nanos() as i64);
+    let slot = slot(at);
     db.execute(
         "INSERT INTO counts (slot_ns, what, n) VALUES (?1, ?2, ?3)
          ON CONFLICT (slot_ns, what) DO UPDATE SET n = counts.n + excluded.n",
         args![slot, what, n],
     )?;
     Ok(())
+}
+
+fn slot(at: Nanos) -> i64 {
+    at.0 - at.0.rem_euclid(SLOT.as_nanos() as i64)
 }
 
 /// The grain of the counts over time.

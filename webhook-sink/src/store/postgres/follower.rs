@@ -93,7 +93,10 @@ impl Follower {
             Some(db) if !db.broken() => db,
             broken => {
                 *broken = None;
-                broken.insert(self.server.connect(&self.runtime)?)
+                let mut made = self.server.connect(&self.runtime)?;
+                // Its statements are few and each finds its rows by a key: making their plans anew took most of the time.
+                made.script("SET plan_cache_mode = auto")?;
+                broken.insert(made)
             }
         };
         let stored = newest(db)?;
