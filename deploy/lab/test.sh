@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # ./lab test [quick | STEP...]: every check of the project, each step timed, true totals at the end.
-# quick leaves out what needs minutes by itself: the newest peers, chaos, packages, containers. engines and apiserver run only by their names.
+# quick leaves out what needs minutes by itself: the newest peers, chaos, packages, containers. engines, apiserver and vm run only by their names.
 set -uo pipefail
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.." && pwd)
 export BONGSU_LANG=${BONGSU_LANG:-en}
@@ -13,7 +13,7 @@ cd "$root" || exit 1
 unset BONGSU_LAB_DIR BONGSU_PORT_OFFSET
 
 readonly every_step=(packages fmt deny rules clippy build unit peers e2e lab chaos manifests debian compose swarm)
-readonly more_steps=(engines apiserver)
+readonly more_steps=(engines apiserver vm)
 case ${1:-} in
 quick) steps=(packages fmt deny rules clippy build unit e2e lab manifests) ;;
 '') steps=("${every_step[@]}") ;;
@@ -179,6 +179,14 @@ step_apiserver() {
   PATH=$PATH:$cache/manifests/venv/bin tests/deploy/apiserver.sh "$cache/apiserver"
 }
 
+# The container tests on cgroup v2 with systemd, and encryption between nodes of a Swarm, in an emulated machine: a quarter of an hour.
+step_vm() {
+  local program
+  install_packages qemu-system-x86 debootstrap e2fsprogs || return 1
+  program=$(as_builder nice -n 5 cargo test --locked -p tests --test container --no-run --message-format=json | jq -r 'select(.executable != null and .target.name == "container").executable' | tail -n 1)
+  tests/vm/run.sh "$cache/vm" "$bins" "$program"
+}
+
 # Totals of what a step ran, from the lines that its runners close with; a step without such lines is one test.
 count() { # LOG STATUS
   local p f s
@@ -213,7 +221,7 @@ for step in "${steps[@]}"; do
   case $status in
   0)
     case $step in
-    lab | chaos | manifests | debian | compose | swarm | engines | apiserver) grep -E '^(ok|FAIL|skipped|figure|test result)' "$log" ;;
+    lab | chaos | manifests | debian | compose | swarm | engines | apiserver | vm) grep -E '^(ok|FAIL|skipped|figure|test result)' "$log" ;;
     unit | e2e) grep -E '^(test result|skipped:| *Summary)|^ *(FAIL|TIMEOUT)' "$log" | tail -n 60 ;;
     *) tail -n 8 "$log" ;;
     esac
