@@ -69,7 +69,7 @@ fn an_alert_that_was_silenced_from_its_start_has_a_page() {
     let page = get(&sink.url(&format!("/alert/{fingerprint}"))).unwrap();
     let text = page.text();
     assert_eq!(page.status, 200);
-    for wanted in ["<h1>Real</h1>", "디스크", "No notification ever told", "ops: known"] {
+    for wanted in ["<h1>Real</h1>", "디스크", "No message to this sink has told", "ops: known"] {
         assert!(text.contains(wanted), "{wanted}: {text}");
     }
     assert!(!text.contains("<b>db</b>"), "{text}");
