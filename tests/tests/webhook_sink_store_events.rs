@@ -55,9 +55,9 @@ fn an_alert_that_was_silenced_from_its_start_has_a_page() {
     let links = || {
         let deliveries = get(&sink.url("/api/v1/deliveries")).unwrap().json();
         let ids = deliveries["deliveries"].as_array().unwrap().iter().filter_map(|d| d["id"].as_i64());
-        let pages = ids.map(|id| get(&sink.url(&format!("/delivery/{id}"))).unwrap().text());
+        let mut pages = ids.map(|id| get(&sink.url(&format!("/delivery/{id}"))).unwrap().text());
         let link = |page: &str| Some(page.split_once("<a href=\"/alert/")?.1.split_once('"')?.0.to_owned());
-        pages.filter_map(|page| link(&page)).next()
+        pages.find_map(|page| link(&page))
     };
     wait_until("the recorder", Duration::from_mins(1), || links().is_some());
     let fingerprint = links().unwrap();
