@@ -5,25 +5,33 @@
 set -eu
 services=${BONGSU_SERVICES:-node-exporter container-exporter custom-exporter webhook-sink}
 
+flags_of() { # SERVICE
+  case $1 in
+  webhook-sink) echo --storage.path=/data ;;
+  *-exporter) ;;
+  *)
+    echo "BONGSU_SERVICES: there is no service '$1'" >&2
+    return 2
+    ;;
+  esac
+  eval "printf '%s\n' \"\${$(echo "$1" | tr a-z- A-Z_)_FLAGS:-}\""
+}
+
+# Flags are parted at blanks.
+# shellcheck disable=SC2086
 if [ "${1:-}" = healthcheck ]; then
-  for service in $services; do "$service" healthcheck; done
+  for service in $services; do
+    flags=$(flags_of "$service")
+    "$service" healthcheck $flags
+  done
   exit 0
 fi
 
 pids=
 for service in $services; do
-  case $service in
-  webhook-sink) set -- --storage.path=/data ;;
-  *-exporter) set -- ;;
-  *)
-    echo "BONGSU_SERVICES: there is no service '$service'" >&2
-    exit 2
-    ;;
-  esac
-  flags=
-  eval "flags=\${$(echo "$service" | tr a-z- A-Z_)_FLAGS:-}"
+  flags=$(flags_of "$service")
   # shellcheck disable=SC2086
-  "$service" "$@" $flags &
+  "$service" $flags &
   pids="$pids $!"
 done
 # shellcheck disable=SC2086
