@@ -14,7 +14,7 @@ source "$root/deploy/lab/process.sh"
 source "$root/deploy/lab/service.sh"
 set +e
 minutes=${1:-10}
-if [[ $minutes =~ ^[a-z]+$ ]] && [ -x "$root/tests/soak/$minutes" ]; then
+if [[ $minutes =~ ^[a-z][a-z0-9]*$ ]] && [ -x "$root/tests/soak/$minutes" ]; then
   shift
   exec "$root/tests/soak/$minutes" "$@"
 fi
