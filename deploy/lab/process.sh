@@ -20,6 +20,15 @@ running_pid() {
 }
 running() { running_pid "$1" >/dev/null; }
 
+# What a service whose first process was killed has left behind, such as nginx's workers: setsid gave it a session of its own.
+orphans() { # SERVICE
+  local pid
+  read -r pid _ 2>/dev/null <"$lab_dir/run/$1.pid" || return 0
+  # Somebody's who has the number now.
+  ! start_time "$pid" >/dev/null || return 0
+  ps -e -o pid=,sid=,stat= | awk -v session="$pid" '$2 == session && $3 !~ /^Z/ {print $1}'
+}
+
 # spawn SERVICE USER COMMAND...: detached, in the background, its output in logs/SERVICE.log
 spawn() {
   local service=$1 user=$2 pid
@@ -36,6 +45,7 @@ spawn() {
 # Ends it politely, then for good. A service that does not run is no error.
 end_process() { # SERVICE [SECONDS]
   local pid deadline=$((${2:-15} * 10)) waited=0
+  for pid in $(orphans "$1"); do kill -KILL "$pid" 2>/dev/null || true; done
   if pid=$(running_pid "$1"); then
     # nginx finishes its requests on QUIT; the rest take TERM.
     if [ "$1" = nginx ]; then kill -QUIT "$pid" 2>/dev/null || true; else kill -TERM "$pid" 2>/dev/null || true; fi
@@ -74,10 +84,11 @@ listener() {
 
 # Ports of the lab that somebody else has: a line "SERVICE WHO" each
 taken_ports() {
-  local service who
+  local service owner who
   for service in mysql nginx stub-status "${our_services[@]}" alertmanager prometheus; do
     skipped "$service" && continue
-    if running "$service" || { [ "$service" = stub-status ] && running nginx; }; then continue; fi
+    owner=${service/stub-status/nginx}
+    if running "$owner" || [ -n "$(orphans "$owner")" ]; then continue; fi
     who=$(listener "${port[$service]}")
     [ -z "$who" ] || printf '%s %s\n' "$service" "$who"
   done

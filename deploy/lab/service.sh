@@ -46,6 +46,7 @@ ready() { # SERVICE: answers as it should
 start_service() { # SERVICE
   local service=$1 taken
   if running "$service"; then return 0; fi
+  end_process "$service"
   if [ -n "${port[$service]:-}" ]; then
     taken=$(listener "${port[$service]}")
     [ -z "$taken" ] || die "port ${port[$service]} of $service is taken by $taken; end it, or set BONGSU_PORT_OFFSET=10000" \
