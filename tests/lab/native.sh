@@ -149,6 +149,12 @@ ever() {
 check "in all this time nothing fired but what was provoked: $(ever)" test "$(ever)" = "NginxDown Watchdog "
 "$root/lab" status | awk 'NR > 1 && $5 ~ /^[0-9.]+$/ {printf "figure  %-44s %s MiB\n", "RSS of " $1, $5} /^our services/ {printf "figure  %-44s %s MiB\n", "RSS of our services together", $3}'
 
+# As the kernel does when memory is short: the first process alone, with no time for a word to its workers.
+kill -KILL "$(cut -d' ' -f1 "$BONGSU_LAB_DIR/run/nginx.pid")" "$(cut -d' ' -f1 "$BONGSU_LAB_DIR/run/prometheus.pid")"
+check "./lab status sees what was killed" bash -c "! '$root/lab' status >'$parent/killed.log' && [ \"\$(awk '\$2 == \"dead\" {print \$1}' '$parent/killed.log' | tr '\n' ' ')\" = 'nginx prometheus ' ]"
+check "./lab up brings it back" quiet "$root/lab" up
+check "and nothing else is started" test "$(sort "$BONGSU_LAB_DIR"/run/*.pid | comm -13 <(sort <<<"$before") - | wc -l)" -eq 2
+
 mapfile -t ours < <(cut -d' ' -f1 "$BONGSU_LAB_DIR"/run/*.pid)
 begin=$(now_ms)
 check "./lab down" quiet "$root/lab" down
