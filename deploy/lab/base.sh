@@ -27,6 +27,7 @@ case $lab_dir in /*) ;; *) lab_dir=$PWD/$lab_dir ;; esac
 # prepare_folders leaves a link where the lab had to move; what is configured must not lead through the closed folder.
 lab_link=''
 if [ -L "$lab_dir" ]; then
+  # shellcheck disable=SC2034  # used by service.sh
   lab_link=$lab_dir
   lab_dir=$(readlink -m "$lab_dir")
 fi

@@ -200,6 +200,7 @@ prepare_folders() {
     progress "user $lab_user cannot enter $folder: the lab lives in $parent" "$lab_user 사용자가 $folder 에 들어갈 수 없어 $parent 를 씁니다"
     mkdir -p $parent
     cp -a "$folder/." $parent/ && rm -rf "$folder" && ln -s $parent "$folder"
+    # shellcheck disable=SC2034  # used by service.sh
     lab_link=$folder
     lab_dir=$parent
     folder=$parent
