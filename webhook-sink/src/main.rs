@@ -15,6 +15,7 @@ mod receive;
 mod reconcile;
 mod secret;
 mod store;
+mod sys;
 mod upkeep;
 
 fn main() -> std::process::ExitCode {

@@ -48,8 +48,7 @@ impl Printer {
         let (queue, waiting) = sync_channel::<(Nanos, Bytes)>(WAITING);
         let (missed, taken) = (Arc::clone(&skipped), Arc::clone(&held));
         std::thread::Builder::new().name("print".into()).spawn(move || {
-            // Where processors are scarce, those who wait for an acknowledgement come first.
-            let _ = rustix::process::setpriority_process(None, 10);
+            crate::sys::stand_back();
             let mut out = std::io::BufWriter::with_capacity(16 << 10, out);
             while let Ok(mut next) = waiting.recv() {
                 loop {

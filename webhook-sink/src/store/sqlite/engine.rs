@@ -57,6 +57,7 @@ pub(in crate::store) fn open(dir: &Path, indexer: Indexer, watcher: Box<dyn Watc
     let handover = Arc::new(Handover::default());
     handover.durable.store(last, Ordering::Release);
     let writer = Writer::new(db, dir, work, indexer, Arc::clone(&state), Arc::clone(&handover), told, moving);
+    let waiting = Arc::clone(&handover);
     let acceptor = Acceptor {
         journal,
         onward: jobs.clone(),
@@ -68,7 +69,7 @@ pub(in crate::store) fn open(dir: &Path, indexer: Indexer, watcher: Box<dyn Watc
     };
     let door = Arc::new(Door::new(acceptor));
     let crowds = Arc::clone(&door);
-    keeper::start(dir, &jobs, &arrivals, Arc::clone(&state))?;
+    keeper::start(dir, &jobs, &arrivals, Arc::clone(&state), waiting)?;
     for (name, run) in [
         ("writer", Box::new(move || writer.run()) as Box<dyn FnOnce() + Send>),
         ("acceptor", Box::new(move || crowds.run(inbox))),
@@ -96,6 +97,7 @@ fn recover(db: &mut Sqlite, dir: &Path) -> Result<i64, StoreError> {
     }
     // Durable even when nothing is left: the index of before may not be, and the journal is about to be written over.
     transaction(db, true, |db| writer::insert(db, &left, last))?;
+    writer::sync(db)?;
     Ok(last)
 }
 

@@ -1,5 +1,7 @@
 //! Keeps the write-ahead log short without making a sender wait.
 
+use std::fs::File;
+use std::mem::ManuallyDrop;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -7,11 +9,12 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::acceptor::Arrival;
+use super::acceptor::{Arrival, Handover};
 use super::engine::Job;
 use super::{FILE, Sqlite};
 use crate::store::State;
 use crate::store::sql::StoreError;
+use crate::sys;
 
 /// Starts the thread; it ends when the writer has.
 pub(super) fn start(
@@ -19,6 +22,7 @@ pub(super) fn start(
     jobs: &mpsc::Sender<Job>,
     arrivals: &mpsc::Sender<Arrival>,
     state: Arc<State>,
+    handover: Arc<Handover>,
 ) -> Result<(), StoreError> {
     let dir = dir.to_owned();
     // A weak sender: the writer must see the end when the last real one is gone.
@@ -26,6 +30,10 @@ pub(super) fn start(
     std::thread::Builder::new()
         .name("keeper".into())
         .spawn(move || {
+            sys::stand_back();
+            // Never closed: with any descriptor of a file that it closes, a process loses all its locks on that file
+            // (fcntl_locking(2)), those of SQLite's connections too.
+            let pages = ManuallyDrop::new(File::open(dir.join(FILE)).ok());
             let mut db = None;
             while let Some(()) = jobs.upgrade().map(drop) {
                 std::thread::sleep(EVERY);
@@ -46,9 +54,16 @@ pub(super) fn start(
                     db = Sqlite::create(&dir).ok();
                 }
                 let Some(open) = &mut db else { continue };
-                match open.checkpoint("PASSIVE") {
-                    // Senders outrun the checkpoints: the writer itself must stop for one.
-                    Ok(found) if found.frames > LARGE => {
+                let found = open.checkpoint("PASSIVE");
+                if let Some(pages) = &*pages
+                    && handover.busy()
+                {
+                    // A checkpoint that the writer outran leaves this to the one that ends with a sync.
+                    sys::write_gently(pages);
+                }
+                match found {
+                    // Senders outrun the checkpoints: the writer itself must stop for one. Or nobody is there who would mind.
+                    Ok(found) if found.frames > LARGE || !handover.busy() => {
                         if let Some(jobs) = jobs.upgrade() {
                             let _ = jobs.blocking_send(Job::Checkpoint);
                         }

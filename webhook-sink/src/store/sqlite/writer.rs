@@ -3,6 +3,7 @@
 //! It brings in what the journal acknowledged, without syncing; indexing and all other work take turns in between, in small
 //! pieces.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -12,15 +13,18 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::acceptor::Handover;
 use super::engine::Job;
-use super::{Sqlite, journal};
-use crate::clock::Nanos;
+use super::{FILE, Sqlite, journal};
 use crate::index::Indexer;
 use crate::store::sql::{Connection, StoreError, args, transaction};
 use crate::store::{Delivery, State, Work, schema};
+use crate::sys;
 
 pub(super) struct Writer {
     db: Sqlite,
     dir: PathBuf,
+    /// The write-ahead log, and how much of it the kernel was not asked yet to write.
+    log: PathBuf,
+    unwritten: usize,
     inbox: mpsc::Receiver<Job>,
     indexer: Indexer,
     state: Arc<State>,
@@ -51,6 +55,8 @@ impl Writer {
         Self {
             db,
             dir: dir.to_owned(),
+            log: dir.join(format!("{FILE}-wal")),
+            unwritten: 0,
             inbox,
             indexer,
             state,
@@ -66,8 +72,7 @@ impl Writer {
     }
 
     pub(super) fn run(mut self) {
-        // Where processors are scarce, those who wait for an acknowledgement come first. On Linux this is the thread's alone.
-        let _ = rustix::process::setpriority_process(None, NICE);
+        sys::stand_back();
         let mut open = true;
         while open {
             let behind = *self.told.borrow() < *self.moved.borrow();
@@ -109,7 +114,8 @@ impl Writer {
                 Ok(Job::Move(mut deliveries)) => self.pending.append(&mut deliveries),
                 Ok(Job::Work(work)) => self.works.push(work),
                 Ok(Job::Checkpoint) => {
-                    let _ = self.db.checkpoint("TRUNCATE");
+                    // Giving blocks back to the file system, and taking them again, holds up the syncs of a stream.
+                    let _ = self.db.checkpoint(if self.handover.busy() { "RESTART" } else { "TRUNCATE" });
                 }
                 Ok(Job::Probe) => self.probe(),
                 // Looked at in every turn.
@@ -143,12 +149,19 @@ impl Writer {
             .and_then(|()| transaction(&mut self.db, false, |db| insert(db, pending, last)));
         match done {
             Ok(()) => {
-                let bytes = self.pending.iter().map(|(_, d)| d.body.len()).sum();
+                let bytes: usize = self.pending.iter().map(|(_, d)| d.body.len()).sum();
                 self.pending.clear();
                 self.pending.shrink_to(BATCH);
                 self.moved.send_replace(last);
                 self.works();
                 self.handover.done(bytes);
+                self.unwritten += bytes;
+                if self.unwritten >= EARLY {
+                    self.unwritten = 0;
+                    if let Ok(log) = File::open(&self.log) {
+                        sys::begin_to_write(&log);
+                    }
+                }
             }
             Err(e) => {
                 self.failed(&e);
@@ -165,8 +178,7 @@ impl Writer {
         if wanted <= durable || moved < wanted {
             return;
         }
-        let done = Self::mend(&mut self.suspect, &mut self.db, &self.dir)
-            .and_then(|()| transaction(&mut self.db, true, |db| schema::put(db, "moved", moved)));
+        let done = Self::mend(&mut self.suspect, &mut self.db, &self.dir).and_then(|()| sync(&mut self.db));
         match done {
             Ok(()) => {
                 self.handover.durable.store(moved, Ordering::Release);
@@ -178,9 +190,7 @@ impl Writer {
     }
 
     fn probe(&mut self) {
-        let at = Nanos::now().0;
-        let done = Self::mend(&mut self.suspect, &mut self.db, &self.dir)
-            .and_then(|()| transaction(&mut self.db, true, |db| schema::put(db, "probed", at)));
+        let done = Self::mend(&mut self.suspect, &mut self.db, &self.dir).and_then(|()| sync(&mut self.db));
         match done {
             Ok(()) if self.pending.is_empty() => self.works(),
             Ok(()) => {}
@@ -219,6 +229,7 @@ impl Writer {
             let moved = schema::number(db, "moved")?;
             let left: Vec<(i64, Delivery)> = journal::read(dir)?.into_iter().filter(|(id, _)| *id <= moved).collect();
             transaction(db, true, |db| insert(db, &left, moved))?;
+            sync(db)?;
             *suspect = false;
         }
         Ok(())
@@ -270,12 +281,45 @@ pub(super) fn insert(db: &mut dyn Connection, deliveries: &[(i64, Delivery)], mo
     schema::put(db, "moved", moved)
 }
 
+/// Syncs all that was committed before. SQLite writes nothing, and then syncs nothing, for a transaction that leaves every
+/// byte as it was: so this one counts up.
+pub(super) fn sync(db: &mut dyn Connection) -> Result<(), StoreError> {
+    transaction(db, true, |db| {
+        let times = schema::number(db, "synced")?;
+        schema::put(db, "synced", times.wrapping_add(1))
+    })
+}
+
 /// Deliveries, or pieces of other work, in one turn.
 const BATCH: usize = 256;
+/// Bytes of bodies after which the kernel is asked to begin writing them.
+const EARLY: usize = 1 << 20;
 /// How long indexing works at a time, and how long it waits at most under load.
 const PIECE: Duration = Duration::from_millis(4);
 const STARVED: Duration = Duration::from_millis(20);
 /// How long to wait for more from a crowd, and in what steps.
 const LINGER: Duration = Duration::from_millis(8);
 const GAP: Duration = Duration::from_millis(2);
-const NICE: i32 = 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sync_writes_although_nothing_changed() {
+        let dir = tempfile::tempdir().expect("temporary directory");
+        let mut db = Sqlite::create(dir.path()).expect("opens");
+        schema::migrate(&mut db).expect("migrates");
+        let log = dir.path().join(format!("{FILE}-wal"));
+        let length = || std::fs::metadata(&log).expect("the log").len();
+        for _ in 0..3 {
+            transaction(&mut db, false, |db| schema::put(db, "moved", 7)).expect("writes");
+            let before = length();
+            // What this is not enough for.
+            transaction(&mut db, true, |db| schema::put(db, "moved", 7)).expect("writes");
+            assert_eq!(length(), before);
+            sync(&mut db).expect("syncs");
+            assert!(length() > before, "a commit without a frame syncs nothing");
+        }
+    }
+}
