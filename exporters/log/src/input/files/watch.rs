@@ -171,6 +171,12 @@ impl Watcher {
         self.take_files(happened);
     }
 
+    /// What has come of names meanwhile, without waiting.
+    pub(super) fn names(&mut self, happened: &mut Happened) {
+        happened.names.clear();
+        self.take_folders(happened);
+    }
+
     fn take_files(&mut self, happened: &mut Happened) {
         let Some(queue) = &self.files else { return };
         let mut buffer = [MaybeUninit::<u8>::uninit(); 4096];

@@ -7,8 +7,8 @@ use crate::input::files::Stood;
 use crate::input::files::mark::Identity;
 use crate::input::files::search::{self, Remains};
 use crate::input::files::tail::{Start, Tail};
-use crate::input::files::watch::{Happened, What};
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use crate::input::files::watch::Happened;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -195,34 +195,30 @@ impl Thread {
     }
 
     /// What the kernel told.
-    pub(super) fn happened(&mut self, happened: &Happened) {
+    pub(super) fn happened(&mut self, happened: &mut Happened) {
         for id in &happened.changed {
             if let Some(held) = self.tails.get_mut(id) {
                 held.tail.dirty = true;
             }
         }
         let mut look = happened.lost;
-        // Files that came under a name we read and were renamed before we saw them, by the name that they have now.
-        let mut moved: BTreeMap<PathBuf, PathBuf> = BTreeMap::new();
-        let mut leaving: Option<(u32, PathBuf)> = None;
-        for name in &happened.names {
-            let ours = self.inputs.iter().any(|i| i.finds(&name.path.to_string_lossy()));
-            look |= ours || name.folder;
-            match name.what {
-                What::From(cookie) if !name.folder => {
-                    let first = moved.remove(&name.path).or_else(|| ours.then(|| name.path.clone()));
-                    leaving = first.map(|path| (cookie, path));
-                }
-                What::To(cookie) => {
-                    if let Some((_, first)) = leaving.take().filter(|(c, _)| *c == cookie) {
-                        moved.insert(name.path.clone(), first);
-                    }
-                }
-                _ => {}
+        for _ in 0..MOST_CATCHES {
+            for name in &happened.names {
+                look |= name.folder || self.inputs.iter().any(|i| i.finds(&name.path.to_string_lossy()));
             }
-        }
-        for (now, first) in moved {
-            self.catch(&now, &first.to_string_lossy());
+            let inputs = &self.inputs;
+            let ours = |path: &Path| inputs.iter().any(|i| i.finds(&path.to_string_lossy()));
+            let moved = self.moves.follow(&happened.names, ours);
+            if moved.is_empty() {
+                self.moves.settle();
+                break;
+            }
+            for (now, first) in moved {
+                self.catch(&now, &first.to_string_lossy());
+            }
+            // Whatever was renamed once more before it was caught has been told by now.
+            self.watcher.names(happened);
+            look |= happened.lost;
         }
         if look {
             self.look();
@@ -255,6 +251,8 @@ fn absolute(path: &str) -> String {
 
 /// Folders within folders that appear together are found one after the other.
 const MOST_LOOKS: usize = 8;
+/// Batches of renames that are followed at a time; the rest has its turn after some reading.
+const MOST_CATCHES: usize = 100;
 /// A folder that is not there is looked for so often.
 const RETRY: Duration = Duration::from_secs(5);
 /// Everything is looked at so often, whatever the kernel has told.

@@ -1,7 +1,9 @@
 //! The thread that reads files.
 
 mod find;
+mod moves;
 
+use self::moves::Moves;
 use super::search;
 use super::tail::{Read, Tail};
 use super::watch::{Happened, Watcher};
@@ -21,6 +23,7 @@ pub(super) struct Thread {
     before: Before,
     orders: mpsc::Receiver<Order>,
     watcher: Watcher,
+    moves: Moves,
     open: Arc<Open>,
     caught_up: Arc<AtomicBool>,
     inputs: Vec<Input>,
@@ -68,6 +71,7 @@ impl Thread {
             before,
             orders,
             watcher,
+            moves: Moves::default(),
             open,
             caught_up,
             inputs,
@@ -102,7 +106,7 @@ impl Thread {
                     Order::Stop => return,
                 }
             }
-            self.happened(&happened);
+            self.happened(&mut happened);
             if self.by_time(woke).is_err() {
                 return;
             }
