@@ -95,15 +95,29 @@ fn files_and_folders_that_come_later() {
 
 #[test]
 fn a_file_rotated_while_the_reader_is_busy() {
-    let place = Place::usual();
+    rotated_often(&Place::usual(), 500);
+}
+
+#[test]
+fn rotated_files_do_not_count_as_files_that_match() {
+    let place = Place::new(&format!(
+        "inputs:\n  - {{type: file, paths: ['DIR/logs/*.log'], max_files: 1, read_from_start: true}}\n{RULES}"
+    ));
+    let service = rotated_often(&place, 100);
+    assert_eq!(value(&service, "log_exporter_input_errors_total{input=\"file\"}"), Some(0.0), "{}", service.log());
+}
+
+/// Many generations of a file within one look at the folder, each renamed twice: all of them are counted.
+#[track_caller]
+fn rotated_often(place: &Place, generations: u32) -> Service {
     let service = place.start();
-    // Many generations within one look at the folder, each renamed twice.
-    for i in 0..500 {
+    for i in 0..generations {
         append(&place.log("app.log"), &format!("line {i}\n"));
         std::fs::rename(place.log("app.log"), place.log("app.log.1")).unwrap();
         std::fs::rename(place.log("app.log.1"), place.log(&format!("app.log.{}", i + 2))).unwrap();
     }
-    settles(&service, SEEN, 500.0);
+    settles(&service, SEEN, f64::from(generations));
+    service
 }
 
 #[test]

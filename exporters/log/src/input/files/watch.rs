@@ -161,9 +161,8 @@ impl Watcher {
         let mut polled = Vec::with_capacity(3);
         polled.push(PollFd::new(&*self.wake, PollFlags::IN));
         polled.extend([&self.files, &self.folders].into_iter().flatten().map(|fd| PollFd::new(fd, PollFlags::IN)));
-        if rustix::event::poll(&mut polled, most.as_ref()).is_err() {
-            return;
-        }
+        // A signal may end it early: what has come by then is taken all the same.
+        let _ = rustix::event::poll(&mut polled, most.as_ref());
         drop(polled);
         let mut count = [0; 8];
         let _ = rustix::io::read(&*self.wake, &mut count);

@@ -8,7 +8,7 @@ use crate::input::files::mark::Identity;
 use crate::input::files::search::{self, Remains};
 use crate::input::files::tail::{Start, Tail};
 use crate::input::files::watch::Happened;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -90,6 +90,7 @@ impl Thread {
         let mut folders = BTreeSet::new();
         let mut missing = false;
         let mut present: HashSet<u64> = HashSet::new();
+        let mut new = Vec::new();
         for at in 0..self.inputs.len() {
             let found = self.inputs[at].find();
             missing |= found.missing;
@@ -107,13 +108,13 @@ impl Thread {
                     if let Some(held) = self.tails.get_mut(id) {
                         held.tail.path = path;
                     }
-                } else if let Some((file, ..)) = self.look_at_file(at, &path) {
-                    let shown = path.to_string_lossy().into_owned();
-                    present.extend(self.open_file(at, &path, file, &shown, Start::Beginning));
+                } else {
+                    new.push((at, path));
                 }
             }
         }
         let now = Instant::now();
+        // First of all: what was rotated makes room for what came in its place.
         for (id, held) in &mut self.tails {
             if present.contains(id) {
                 held.tail.rotated = None;
@@ -124,6 +125,22 @@ impl Thread {
                 if let Some(input) = input {
                     input.counters.rotated.fetch_add(1, Ordering::Relaxed);
                 }
+            }
+        }
+        let known: HashSet<(usize, Identity)> = self
+            .tails
+            .values()
+            .filter_map(|h| {
+                let at = self.inputs.iter().position(|i| Arc::ptr_eq(&i.settings, &h.input))?;
+                Some((at, h.tail.identity))
+            })
+            .collect();
+        for (at, path) in new {
+            let Some((file, identity, _)) = self.look_at_file(at, &path) else { continue };
+            // One that is read already may have come to the name since.
+            if !known.contains(&(at, identity)) {
+                let shown = path.to_string_lossy().into_owned();
+                self.open_file(at, &path, file, &shown, Start::Beginning);
             }
         }
         // A folder that cannot be watched or is not there yet is looked for by time.
@@ -137,18 +154,21 @@ impl Thread {
         watching.more
     }
 
-    /// Opens a path if it is a file; complains once.
+    /// Opens a path that matches, if it is a file and there is room for one more; complains once.
     fn look_at_file(&mut self, at: usize, path: &Path) -> Option<(File, Identity, u64)> {
+        let settings = &self.inputs[at].settings;
+        let count = self.tails.values().filter(|h| h.tail.rotated.is_none() && Arc::ptr_eq(&h.input, settings)).count();
+        self.look_at_path(at, path, count < settings.most)
+    }
+
+    fn look_at_path(&mut self, at: usize, path: &Path, room: bool) -> Option<(File, Identity, u64)> {
         // Opening a pipe would wait for its writer.
         let meta = std::fs::metadata(path).ok()?;
         if !meta.is_file() {
             return None;
         }
         let input = &self.inputs[at];
-        let count = self.tails.values().filter(|h| h.tail.rotated.is_none() && Arc::ptr_eq(&h.input, &input.settings));
-        let wrong = if count.count() >= input.settings.most {
-            format!("more than max_files = {} files match", input.settings.most)
-        } else {
+        let wrong = if room {
             match File::open(path).and_then(|file| file.metadata().map(|meta| (file, meta))) {
                 Ok((file, meta)) => {
                     self.complained.remove(path);
@@ -157,6 +177,8 @@ impl Thread {
                 Err(e) if e.kind() == std::io::ErrorKind::NotFound => return None,
                 Err(e) => e.to_string(),
             }
+        } else {
+            format!("more than max_files = {} files match", input.settings.most)
         };
         input.counters.error();
         if self.complained.len() < MOST_COMPLAINTS && self.complained.insert(path.to_owned()) {
@@ -202,7 +224,13 @@ impl Thread {
             }
         }
         let mut look = happened.lost;
-        for _ in 0..MOST_CATCHES {
+        for round in 0..MOST_CATCHES {
+            if round > 0 {
+                // Whatever was renamed once more before it was caught has been told by now. What is read here must be
+                // followed here: the next wait begins with an empty list.
+                self.watcher.names(happened);
+                look |= happened.lost;
+            }
             for name in &happened.names {
                 look |= name.folder || self.inputs.iter().any(|i| i.finds(&name.path.to_string_lossy()));
             }
@@ -216,9 +244,6 @@ impl Thread {
             for (now, first) in moved {
                 self.catch(&now, &first.to_string_lossy());
             }
-            // Whatever was renamed once more before it was caught has been told by now.
-            self.watcher.names(happened);
-            look |= happened.lost;
         }
         if look {
             self.look();
@@ -229,13 +254,27 @@ impl Thread {
     fn catch(&mut self, now: &Path, first: &str) {
         let inputs = (0..self.inputs.len()).filter(|at| self.inputs[*at].finds(first));
         for at in inputs.collect::<Vec<_>>() {
-            let Ok(meta) = std::fs::metadata(now) else { return };
-            let identity = Identity::of(&meta);
             let settings = Arc::clone(&self.inputs[at].settings);
-            let known = self.tails.values().any(|h| h.tail.identity == identity && Arc::ptr_eq(&h.input, &settings));
-            if !known && let Some((file, ..)) = self.look_at_file(at, now) {
-                tracing::debug!(file = first, now = %now.display(), "Reading a file that was rotated before it was seen");
-                self.open_file(at, now, file, first, Start::Beginning);
+            let known = |tails: &BTreeMap<u64, Held>, identity: Identity| {
+                tails.values().any(|h| h.tail.identity == identity && Arc::ptr_eq(&h.input, &settings))
+            };
+            let Ok(meta) = std::fs::metadata(now) else { return };
+            if known(&self.tails, Identity::of(&meta)) {
+                continue;
+            }
+            // Rotated files are not held to `max_files`: what they hold stands nowhere else.
+            let Some((file, identity, _)) = self.look_at_path(at, now, true) else { continue };
+            // Another file may have come to the name since.
+            if known(&self.tails, identity) {
+                continue;
+            }
+            tracing::debug!(file = first, now = %now.display(), "Reading a file that was rotated before it was seen");
+            let id = self.open_file(at, now, file, first, Start::Beginning);
+            if !self.inputs[at].finds(&now.to_string_lossy())
+                && let Some(held) = id.and_then(|id| self.tails.get_mut(&id))
+            {
+                held.tail.rotated = Some(Instant::now());
+                self.inputs[at].counters.rotated.fetch_add(1, Ordering::Relaxed);
             }
         }
     }

@@ -1,7 +1,7 @@
 //! What became of files that came under a name we read and were renamed before we saw them.
 
 use crate::input::files::watch::{Name, What};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 
 /// Renames, followed from one batch of the kernel's events to the next: what a batch says of a file may be past already, and
@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 pub(super) struct Moves {
     /// By the name that a file has now, the name that it had first.
     now: BTreeMap<PathBuf, PathBuf>,
-    /// The first half of a rename, with its number.
-    leaving: Option<(u32, PathBuf)>,
+    /// The first halves of renames, with their numbers: those of two folders may come between each other's halves.
+    leaving: VecDeque<(u32, PathBuf)>,
 }
 
 impl Moves {
@@ -23,10 +23,17 @@ impl Moves {
                 What::From(cookie) if !name.folder => {
                     moved.remove(&name.path);
                     let first = self.now.remove(&name.path).or_else(|| ours(&name.path).then(|| name.path.clone()));
-                    self.leaving = first.map(|path| (cookie, path));
+                    if let Some(first) = first {
+                        // What was moved to where nobody looks has no second half.
+                        if self.leaving.len() == MOST_LEAVING {
+                            self.leaving.pop_front();
+                        }
+                        self.leaving.push_back((cookie, first));
+                    }
                 }
                 What::To(cookie) => {
-                    if let Some((_, first)) = self.leaving.take().filter(|(c, _)| *c == cookie) {
+                    let half = self.leaving.iter().position(|(c, _)| *c == cookie);
+                    if let Some((_, first)) = half.and_then(|at| self.leaving.remove(at)) {
                         self.now.insert(name.path.clone(), first);
                         moved.insert(name.path.clone());
                     }
@@ -42,6 +49,9 @@ impl Moves {
         self.now.clear();
     }
 }
+
+/// First halves that are remembered.
+const MOST_LEAVING: usize = 64;
 
 #[cfg(test)]
 mod tests {
@@ -77,6 +87,25 @@ mod tests {
                 assert_eq!(expected("app.log.9"), None);
             }
         }
+    }
+
+    #[test]
+    fn renames_of_two_folders_come_between_each_other() {
+        let [from, to] = renamed(1, "a/app.log", "a/app.log.1");
+        let [other_from, other_to] = renamed(2, "b/other", "b/other.1");
+        let mut moves = Moves::default();
+        let seen = moves.follow(&[from, other_from, to, other_to], |path| path == Path::new("a/app.log"));
+        assert_eq!(seen, [(PathBuf::from("a/app.log.1"), PathBuf::from("a/app.log"))]);
+    }
+
+    #[test]
+    fn what_is_moved_out_of_sight_is_not_remembered_for_ever() {
+        let mut moves = Moves::default();
+        for cookie in 0..1000 {
+            let [from, _] = renamed(cookie, "app.log", "elsewhere");
+            assert_eq!(moves.follow(&[from], |_| true), []);
+        }
+        assert_eq!(moves.leaving.len(), MOST_LEAVING);
     }
 
     #[test]
