@@ -35,10 +35,8 @@ fi
 
 export SOURCE_DATE_EPOCH=1700000000
 check "packages are built" "$root/deploy/debian/build" "$bins" "$work/debs"
-# One with a folder of its own, one without.
-"$root/deploy/debian/build" "$bins" "$work/again" nginx-exporter webhook-sink >/dev/null
-same() { for file in "$work"/again/*.deb; do cmp "$file" "$work/debs/${file##*/}" || return 1; done; }
-check "the same binaries give the same packages" same
+"$root/deploy/debian/build" "$bins" "$work/again" >/dev/null
+check "the same binaries give the same packages" diff -rq "$work/debs" "$work/again"
 mapfile -t services < <(cd "$work/debs" && printf '%s\n' bongsu-*.deb | sed 's/^bongsu-\(.*\)_.*_.*/\1/')
 declare -A port=([node-exporter]=9100 [mysqld-exporter]=9104 [nginx-exporter]=9113 [container-exporter]=8080 [log-exporter]=9144 [custom-exporter]=8000 [webhook-sink]=5000)
 
